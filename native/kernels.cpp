@@ -1,0 +1,384 @@
+// Compiled once for each instruction set (LAYERLOOP_ISA). C headers only and everything in an anonymous namespace: a
+// weak symbol leaving this file could make the linker keep the AVX-512 copy for every machine.
+#include "kernels.h"
+
+#include <math.h>
+#include <string.h>
+
+namespace {
+
+#include "elementary.h"
+
+inline float sqrt_(float x) { return sqrtf(x); }
+inline double sqrt_(double x) { return sqrt(x); }
+
+// -- activations: f(t) and f'(t, z), as engine/activations.py has them -------------------------------------------
+
+constexpr double LEAK = 0.01, SELU_SCALE = 1.0507009873554805, SELU_ALPHA = 1.6732632423543772;
+
+struct Identity {
+    static constexpr bool keeps_t = false;
+    template <class T> static T f(T t) { return t; }
+    template <class T> static T df(T, T) { return 1; }
+};
+struct Sigmoid {
+    static constexpr bool keeps_t = false;
+    template <class T> static T f(T t) { return sigmoid_(t); }
+    template <class T> static T df(T, T z) { return (1 - z) * z; }
+};
+struct Tanh {
+    static constexpr bool keeps_t = false;
+    template <class T> static T f(T t) { return tanh_(t); }
+    template <class T> static T df(T, T z) { return 1 - z * z; }
+};
+struct Relu {
+    static constexpr bool keeps_t = false;
+    template <class T> static T f(T t) { return at_least(t, (T)0); }
+    template <class T> static T df(T, T z) { return z > 0 ? (T)1 : (T)0; }
+};
+struct LeakyRelu {
+    static constexpr bool keeps_t = false;
+    template <class T> static T f(T t) { return t > 0 ? t : t * (T)LEAK; }
+    template <class T> static T df(T, T z) { return z > 0 ? (T)1 : (T)LEAK; }
+};
+struct Elu {
+    static constexpr bool keeps_t = false;
+    template <class T> static T f(T t) { return t > 0 ? t : expm1_(t); }
+    template <class T> static T df(T, T z) { return at_most(z, (T)0) + 1; }
+};
+struct Selu {
+    static constexpr bool keeps_t = false;
+    template <class T> static T f(T t) { return (T)SELU_SCALE * (t > 0 ? t : (T)SELU_ALPHA * expm1_(t)); }
+    template <class T> static T df(T, T z) { return z > 0 ? (T)SELU_SCALE : z + (T)(SELU_SCALE * SELU_ALPHA); }
+};
+struct Gelu {
+    static constexpr bool keeps_t = true;
+    template <class T> static T f(T t) {
+        T bell;
+        return t * normal_cdf(t, bell);
+    }
+    template <class T> static T df(T t, T) {
+        T bell, cdf = normal_cdf(t, bell);
+        return cdf + bell * (T)0.39894228040143267794 * t;
+    }
+};
+struct Silu {
+    static constexpr bool keeps_t = true;
+    template <class T> static T f(T t) { return t * sigmoid_(t); }
+    template <class T> static T df(T t, T z) {
+        T s = sigmoid_(t);
+        return s + (1 - s) * z;
+    }
+};
+// tanh(log(1 + e^t)) = q / (q + 2) with q = e^t (e^t + 2)
+template <class T> inline T tanh_softplus(T t) {
+    T e = exp_(at_most(t, Float<T>::mish_hi));
+    T q = e * (e + 2);
+    return q / (q + 2);
+}
+struct Mish {
+    static constexpr bool keeps_t = true;
+    template <class T> static T f(T t) { return t * tanh_softplus(t); }
+    template <class T> static T df(T t, T) {
+        T h = tanh_softplus(t);
+        return h + t * sigmoid_(t) * (1 - h * h);
+    }
+};
+struct Softplus {
+    static constexpr bool keeps_t = false;
+    template <class T> static T f(T t) { return (t > 0 ? t : (T)0) + log1p_(exp_(t > 0 ? -t : t)); }
+    template <class T> static T df(T, T z) { return -expm1_(-z); }
+};
+struct HardSigmoid {
+    static constexpr bool keeps_t = true;
+    template <class T> static T f(T t) { return at_most(at_least(t * (T)(1.0 / 6) + (T)0.5, (T)0), (T)1); }
+    template <class T> static T df(T t, T) { return t > -3 && t <= 3 ? (T)(1.0 / 6) : (T)0; }
+};
+
+constexpr size_t NARROW = 16;  // rows below which a loop along them does not pay
+
+template <class T> void add_bias(T *t, const T *bias, size_t width, size_t n) {
+    for (size_t j = 0; j < width; ++j)
+        for (size_t i = 0; i < n; ++i) t[j * n + i] += bias[j];
+}
+
+template <class A, class T> void in_place(T *t, T b, size_t n) {
+    for (size_t i = 0; i < n; ++i) t[i] = A::f(t[i] + b);
+}
+
+template <class A, class T> void beside(T *__restrict z, T *__restrict t, T b, size_t n) {
+    for (size_t i = 0; i < n; ++i) {
+        T x = t[i] + b;
+        t[i] = x;
+        z[i] = A::f(x);
+    }
+}
+
+template <class A, class T> void one_row(T *z, T *t, T b, size_t n) {
+    if constexpr (A::keeps_t) beside<A>(z, t, b, n);
+    else in_place<A>(t, b, n);
+}
+
+template <class A, class T> void forward(T *z, T *t, const T *bias, size_t width, size_t n) {
+    if (n < NARROW) {
+        add_bias(t, bias, width, n);
+        return one_row<A>(z, t, (T)0, width * n);
+    }
+    for (size_t j = 0; j < width; ++j) one_row<A>(z + j * n, t + j * n, bias[j], n);
+}
+
+template <class A, class T> void backward(T *__restrict D, const T *t, const T *z, size_t count) {
+    for (size_t i = 0; i < count; ++i) D[i] *= A::df(t[i], z[i]);
+}
+
+template <class T> void nothing(T *, const T *, const T *, size_t) {}  // f' = 1: no product with it
+
+// -- sums, copies ------------------------------------------------------------------------------------------------
+
+constexpr size_t LANES = 16;  // of every sum, on every instruction set: the same order of additions everywhere
+
+template <class T> T sum_of(const T *x, size_t n) {
+    T lanes[LANES] = {};
+    size_t i = 0;
+    for (; i + LANES <= n; i += LANES)
+        for (size_t l = 0; l < LANES; ++l) lanes[l] += x[i + l];
+    for (size_t l = 0; i < n; ++i, ++l) lanes[l] += x[i];
+    for (size_t width = LANES / 2; width; width /= 2)
+        for (size_t l = 0; l < width; ++l) lanes[l] += lanes[l + width];
+    return lanes[0];
+}
+
+template <class T> void row_sums(T *out, const T *D, size_t width, size_t n) {
+    for (size_t j = 0; j < width; ++j) out[j] = sum_of(D + j * n, n);
+}
+
+template <class T> void add(T *__restrict out, const T *__restrict a, size_t count) {
+    for (size_t i = 0; i < count; ++i) out[i] += a[i];
+}
+
+template <class T> void unpack(T *__restrict x, const uint8_t *__restrict bytes, size_t d, T scale) {
+    for (size_t i = 0; i < d; ++i) x[i] = (T)(int32_t)bytes[i] * scale;
+}
+
+template <class T> void transpose(T *__restrict out, const T *__restrict in, size_t rows, size_t cols) {
+    constexpr size_t B = 16;  // tiles of 16 x 16 stay in the first-level cache both ways
+    for (size_t i0 = 0; i0 < rows; i0 += B)
+        for (size_t j0 = 0; j0 < cols; j0 += B)
+            for (size_t j = j0; j < (j0 + B < cols ? j0 + B : cols); ++j)
+                for (size_t i = i0; i < (i0 + B < rows ? i0 + B : rows); ++i) out[j * rows + i] = in[i * cols + j];
+}
+
+// -- heads and losses --------------------------------------------------------------------------------------------
+
+// P <- S - max S; the score of class K of the modified softmax is 0
+template <class T> void shift(T *__restrict P, T *__restrict m, const T *__restrict S, const Shape<T> &s) {
+    bool modified = s.K > s.k;
+    for (size_t i = 0; i < s.n; ++i) m[i] = modified ? (T)0 : S[i];
+    for (size_t c = 0; c < s.k; ++c)
+        for (size_t i = 0; i < s.n; ++i) m[i] = at_least(m[i], S[c * s.n + i]);
+    for (size_t c = 0; c < s.k; ++c)
+        for (size_t i = 0; i < s.n; ++i) P[c * s.n + i] = S[c * s.n + i] - m[i];
+    if (modified)
+        for (size_t i = 0; i < s.n; ++i) P[s.k * s.n + i] = 0 - m[i];
+}
+
+// m (n) <- sums of P (K, n) over the classes
+template <class T> void class_sums(T *__restrict m, const T *__restrict P, size_t K, size_t n) {
+    for (size_t i = 0; i < n; ++i) m[i] = P[i];
+    for (size_t c = 1; c < K; ++c)
+        for (size_t i = 0; i < n; ++i) m[i] += P[c * n + i];
+}
+
+// P <- exp(P) / sum exp(P), the sums left in m
+template <class T> void normalise(T *__restrict P, T *__restrict m, const Shape<T> &s) {
+    for (size_t i = 0; i < s.K * s.n; ++i) P[i] = exp_(P[i]);
+    class_sums(m, P, s.K, s.n);
+    for (size_t c = 0; c < s.K; ++c)
+        for (size_t i = 0; i < s.n; ++i) P[c * s.n + i] /= m[i];
+}
+
+template <class T> void softmax(T *P, T *m, const T *S, const Shape<T> &s) {
+    shift(P, m, S, s);
+    normalise(P, m, s);
+}
+
+// D = g * (q - <g, q>), without the last entry for the modified softmax
+template <class T>
+void softmax_back(T *__restrict D, T *__restrict m, const T *__restrict P, const T *__restrict Q, const Shape<T> &s) {
+    for (size_t i = 0; i < s.n; ++i) m[i] = 0;
+    for (size_t c = 0; c < s.K; ++c)
+        for (size_t i = 0; i < s.n; ++i) m[i] += P[c * s.n + i] * Q[c * s.n + i];
+    for (size_t c = 0; c < s.k; ++c)
+        for (size_t i = 0; i < s.n; ++i) D[c * s.n + i] = (Q[c * s.n + i] - m[i]) * P[c * s.n + i];
+}
+
+template <class T> double sum_of_logs(T *m, size_t n) {
+    double sum = 0;
+    for (size_t i = 0; i < n; ++i) m[i] = log_(m[i]);
+    for (size_t i = 0; i < n; ++i) sum += (double)m[i];
+    return sum;
+}
+
+// g_y - 1 is formed as minus the sum of the others: exact to the last bits also where g_y is nearly 1
+template <class T> double from_index(T *P, T *m, const int64_t *y, const Shape<T> &s) {
+    double score = 0;
+    for (size_t i = 0; i < s.n; ++i) score += (double)P[(size_t)y[i] * s.n + i];
+    normalise(P, m, s);
+    double value = sum_of_logs(m, s.n) - score;
+    for (size_t i = 0; i < s.n; ++i) P[(size_t)y[i] * s.n + i] = 0;
+    class_sums(m, P, s.K, s.n);
+    for (size_t i = 0; i < s.n; ++i) P[(size_t)y[i] * s.n + i] = -m[i];
+    return value;
+}
+
+template <class T> double from_rows(T *__restrict P, T *m, const T *__restrict Y, const Shape<T> &s) {
+    double value = 0;
+    for (size_t i = 0; i < s.K * s.n; ++i) value -= (double)(Y[i] * P[i]);
+    normalise(P, m, s);
+    for (size_t i = 0; i < s.n; ++i) {
+        T weight = 0;
+        for (size_t c = 0; c < s.K; ++c) weight += Y[c * s.n + i];
+        value += (double)(weight * log_(m[i]));
+        for (size_t c = 0; c < s.K; ++c) P[c * s.n + i] = P[c * s.n + i] * weight - Y[c * s.n + i];
+    }
+    return value;
+}
+
+template <class T>
+double softmax_crossentropy(T *__restrict D, T *__restrict P, T *m, const T *S, const Targets<T> &y,
+                            const Shape<T> &s) {
+    shift(P, m, S, s);
+    double value = y.index ? from_index(P, m, y.index, s) : from_rows(P, m, y.rows, s);
+    for (size_t i = 0; i < s.k * s.n; ++i) D[i] = P[i] * s.share;
+    return value;
+}
+
+template <class T> double crossentropy(T *Q, const T *P, const Targets<T> &y, const Shape<T> &s) {
+    double value = 0;
+    memset(Q, 0, s.K * s.n * sizeof(T));
+    if (y.index) {
+        for (size_t i = 0; i < s.n; ++i) {
+            size_t at = (size_t)y.index[i] * s.n + i;
+            value -= (double)log_(P[at]);
+            Q[at] = -s.share / P[at];
+        }
+        return value;
+    }
+    for (size_t i = 0; i < s.K * s.n; ++i) {
+        if (y.rows[i] == 0) continue;  // 0 log 0 = 0
+        value -= (double)(y.rows[i] * log_(P[i]));
+        Q[i] = -y.rows[i] * s.share / P[i];
+    }
+    return value;
+}
+
+template <class T> double mse(T *__restrict Q, const T *__restrict P, const T *__restrict Y, const Shape<T> &s) {
+    double value = 0;
+    size_t count = s.K * s.n;
+    for (size_t i = 0; i < count; ++i) Q[i] = P[i] - Y[i];
+    for (size_t i = 0; i < count; ++i) value += (double)(Q[i] * Q[i]);
+    for (size_t i = 0; i < count; ++i) Q[i] *= 2 * s.share;
+    return value;
+}
+
+// -- rules: the operations of optim/rules.py in its order, so that an update has its bits ------------------------
+
+template <class T> void descent(T *__restrict w, T *, T *, const T *__restrict g, size_t n, const Scalars<T> &s) {
+    T rate = s.a;
+    for (size_t i = 0; i < n; ++i) w[i] -= g[i] * rate;
+}
+
+template <class T>
+void momentum(T *__restrict w, T *__restrict u, T *, const T *__restrict g, size_t n, const Scalars<T> &s) {
+    T rate = s.a, rho = s.b;
+    for (size_t i = 0; i < n; ++i) {
+        T x = u[i] * rho + g[i];
+        u[i] = x;
+        w[i] -= x * rate;
+    }
+}
+
+template <class T>
+void nesterov(T *__restrict w, T *__restrict u, T *, const T *__restrict g, size_t n, const Scalars<T> &s) {
+    T rate = s.a, rho = s.b;
+    for (size_t i = 0; i < n; ++i) {
+        T x = u[i] * rho + g[i];
+        u[i] = x;
+        w[i] -= (x * rho + g[i]) * rate;
+    }
+}
+
+template <class T>
+void rmsprop(T *__restrict w, T *__restrict u, T *, const T *__restrict g, size_t n, const Scalars<T> &s) {
+    T rate = s.a, rho = s.b, rest = s.c, epsilon = s.d;
+    for (size_t i = 0; i < n; ++i) {
+        T x = u[i] * rho + g[i] * g[i] * rest;
+        u[i] = x;
+        w[i] -= g[i] / (sqrt_(x) + epsilon) * rate;
+    }
+}
+
+// a rate of this step, b and c beta1 and 1 - beta1, d and e beta2 and 1 - beta2, f epsilon of this step, h the factor
+// that weight decay leaves of w before the step
+template <bool decays, class T>
+void adam(T *__restrict w, T *__restrict u, T *__restrict v, const T *__restrict g, size_t n, const Scalars<T> &s) {
+    T rate = s.a, b1 = s.b, c1 = s.c, b2 = s.d, c2 = s.e, epsilon = s.f, keep = s.h;
+    for (size_t i = 0; i < n; ++i) {
+        T x = u[i] * b1 + g[i] * c1;
+        T y = v[i] * b2 + g[i] * g[i] * c2;
+        u[i] = x;
+        v[i] = y;
+        w[i] = (decays ? w[i] * keep : w[i]) - x / (sqrt_(y) + epsilon) * rate;
+    }
+}
+
+// -- the plain product -------------------------------------------------------------------------------------------
+
+template <class T> void product(T *C, const T *A, const T *B, const Product &p) {
+    for (int64_t j = 0; j < p.n; ++j) {
+        T *__restrict c = C + j * p.ldc;
+        for (int64_t i = 0; i < p.m; ++i) c[i] = 0;
+        for (int64_t l = 0; l < p.k; ++l) {
+            T b = p.trans_b ? B[j + l * p.ldb] : B[l + j * p.ldb];
+            if (p.trans_a)
+                for (int64_t i = 0; i < p.m; ++i) c[i] += A[l + i * p.lda] * b;
+            else
+                for (int64_t i = 0; i < p.m; ++i) c[i] += A[i + l * p.lda] * b;
+        }
+    }
+}
+
+// In the order of plan.ACTIVATIONS and optim.rules.RULES; a test holds the names against these places.
+template <class T> constexpr Table<T> table() {
+    return {
+        &unpack<T>,
+        &transpose<T>,
+        {&forward<Identity, T>, &forward<Sigmoid, T>, &forward<Tanh, T>, &forward<Relu, T>, &forward<LeakyRelu, T>,
+         &forward<Elu, T>, &forward<Selu, T>, &forward<Gelu, T>, &forward<Silu, T>, &forward<Mish, T>,
+         &forward<Softplus, T>, &forward<HardSigmoid, T>},
+        {&nothing<T>, &backward<Sigmoid, T>, &backward<Tanh, T>, &backward<Relu, T>, &backward<LeakyRelu, T>,
+         &backward<Elu, T>, &backward<Selu, T>, &backward<Gelu, T>, &backward<Silu, T>, &backward<Mish, T>,
+         &backward<Softplus, T>, &backward<HardSigmoid, T>},
+        &row_sums<T>,
+        &softmax<T>,
+        &softmax_back<T>,
+        &softmax_crossentropy<T>,
+        &crossentropy<T>,
+        &mse<T>,
+        &add<T>,
+        {&descent<T>, &momentum<T>, &nesterov<T>, &rmsprop<T>, &adam<false, T>, &adam<true, T>},
+        &product<T>,
+    };
+}
+
+}  // namespace
+
+#define JOINED_(a, b) a##b
+#define JOINED(a, b) JOINED_(a, b)
+#define TEXT_(x) #x
+#define TEXT(x) TEXT_(x)
+#define NAME JOINED(layerloop_kernels_, LAYERLOOP_ISA)
+#define TILES JOINED(layerloop_tiles_, LAYERLOOP_ISA)
+extern "C" const TileTable TILES;
+extern "C" const Kernels NAME;
+extern "C" const Kernels NAME = {TEXT(LAYERLOOP_ISA), table<float>(), table<double>(), &TILES};

@@ -1,0 +1,93 @@
+// The table of kernels, one for each instruction set; dispatch.cpp chooses among them at run time.
+//
+// Letters: a batch of n rows is kept feature-major, (width, n): each feature contiguous over the rows, so that every
+// loop below runs along the rows however narrow a layer is. t pre-activations, z = f(t) outputs, D the gradient in t,
+// S scores (k, n), P outputs (K, n), Q the gradient in P; K = k + 1 for the modified softmax and K = k otherwise.
+#pragma once
+#include <stddef.h>
+#include <stdint.h>
+
+enum { ACTIVATION_COUNT = 12, RULE_COUNT = 6 };
+
+// Targets of n rows: class indices (n,), or rows kept as (K, n); the other pointer is null.
+template <class T> struct Targets {
+    const int64_t *index;
+    const T *rows;
+};
+
+// Shape of scores and outputs, and the weight of one entry in the mean: 1 / n or 1 / (n K), n of the whole batch.
+template <class T> struct Shape {
+    size_t n, k, K;
+    T share;
+};
+
+// Scalars of an update in the order in which optim/rules.py applies them; each rule names its own in kernels.cpp.
+template <class T> struct Scalars {
+    T a, b, c, d, e, f, h;
+};
+
+template <class T> struct Table {
+    // x (d) <- scale * bytes (d)
+    void (*unpack)(T *x, const uint8_t *bytes, size_t d, T scale);
+    // out (cols, rows) <- in (rows, cols)
+    void (*transpose)(T *out, const T *in, size_t rows, size_t cols);
+    // t (width, n) <- t + bias, z <- f(t); z may be t where f' does not need t
+    void (*forward[ACTIVATION_COUNT])(T *z, T *t, const T *bias, size_t width, size_t n);
+    // D <- f'(t) * D, flat; where f' does not need t, t is z
+    void (*backward[ACTIVATION_COUNT])(T *D, const T *t, const T *z, size_t count);
+    // out (width) <- sums of D (width, n) over its rows
+    void (*row_sums)(T *out, const T *D, size_t width, size_t n);
+    // P <- softmax of S, of (S, 0) where K = k + 1; m (n) <- the sums of exponentials
+    void (*softmax)(T *P, T *m, const T *S, const Shape<T> &shape);
+    // D <- J^T Q for the softmax
+    void (*softmax_back)(T *D, T *m, const T *P, const T *Q, const Shape<T> &shape);
+    // D <- share * (g - y); returns the sum of the losses; P is used up
+    double (*softmax_crossentropy)(T *D, T *P, T *m, const T *S, const Targets<T> &y, const Shape<T> &shape);
+    // Q <- gradient in P; returns the sum of the losses
+    double (*crossentropy)(T *Q, const T *P, const Targets<T> &y, const Shape<T> &shape);
+    // Q <- 2 share (P - Y); returns the sum of the squares
+    double (*mse)(T *Q, const T *P, const T *Y, const Shape<T> &shape);
+    // out <- out + a
+    void (*add)(T *out, const T *a, size_t count);
+    // one step of a rule: w, and the slots u and v where it has them
+    void (*step[RULE_COUNT])(T *w, T *u, T *v, const T *g, size_t count, const Scalars<T> &s);
+    // the plain product for machines without a BLAS; as xGEMM with alpha = 1 and beta = 0
+    void (*product)(T *C, const T *A, const T *B, const struct Product &p);
+};
+
+// Column-major C (m, n) <- op(A) (m, k) op(B) (k, n), with leading dimensions.
+struct Product {
+    bool trans_a, trans_b;
+    int64_t m, n, k, lda, ldb, ldc;
+};
+
+// Row-major c (rows, width) <- a (rows, k) b (k, width); an entry of a lies at row * a_row + k * a_k. Up to a vector's
+// length (16 entries) beyond each row of b is read, so b needs that much room behind it.
+struct Tiles {
+    size_t rows, width, k, a_row, a_k, ldb, ldc;
+};
+constexpr size_t ROOM = 32;
+
+struct TileTable {
+    void (*f32)(float *c, const float *a, const float *b, const Tiles &s);
+    void (*f64)(double *c, const double *a, const double *b, const Tiles &s);
+};
+
+struct Kernels {
+    const char *isa;
+    Table<float> f32;
+    Table<double> f64;
+    const TileTable *tiles;
+};
+
+template <class T> using TileProduct = void (*)(T *c, const T *a, const T *b, const Tiles &s);
+template <class T> TileProduct<T> tiles_of(const Kernels &kernels);
+template <> inline TileProduct<float> tiles_of(const Kernels &kernels) { return kernels.tiles->f32; }
+template <> inline TileProduct<double> tiles_of(const Kernels &kernels) { return kernels.tiles->f64; }
+
+template <class T> const Table<T> &table_of(const Kernels &kernels);
+template <> inline const Table<float> &table_of(const Kernels &kernels) { return kernels.f32; }
+template <> inline const Table<double> &table_of(const Kernels &kernels) { return kernels.f64; }
+
+const Kernels &kernels();            // the table in use
+bool select_isa(const char *name);   // "" for the best; false where this machine has no such thing

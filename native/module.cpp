@@ -1,0 +1,236 @@
+// The door from Python: checks what could reach outside an array, lets go of the interpreter's lock, calls the loops.
+#include "training.h"
+
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <stdexcept>
+#include <string>
+
+namespace nb = nanobind;
+using namespace nb::literals;
+
+namespace {
+
+template <class T> using In = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+template <class T> using Out = nb::ndarray<T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+template <class T> using Grid = nb::ndarray<T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
+using Any = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
+using LayerTuple = std::tuple<size_t, size_t, int, bool>;
+using Settings = std::tuple<int, double, double, double, double, double>;
+
+constexpr size_t KEPT_ROWS = 1024;  // batches of more rows give their memory back
+
+void require(bool holds, const char *what) {
+    if (!holds) throw std::invalid_argument(what);
+}
+
+// The networks of one float type.
+template <class T> class Engine {
+  public:
+    Engine(const std::vector<LayerTuple> &layers, int head, int threads) : threads_(threads) {
+        size_t at = 0;
+        for (auto [n_in, n_out, activation, keeps_t] : layers) {
+            require(activation >= 0 && activation < ACTIVATION_COUNT, "unknown activation");
+            net_.layers.push_back({n_in, n_out, activation, keeps_t, at});
+            at += (n_in + 1) * n_out;
+        }
+        require(!layers.empty() && head >= 0 && head < 3, "an engine needs layers and a head");
+        net_.head = (Head)head;
+        net_.n_in = net_.layers.front().n_in;
+        net_.k = net_.layers.back().n_out;
+        net_.K = net_.k + (net_.head == Head::modified_softmax);
+        net_.size = at;
+    }
+    Engine(const Engine &) = delete;
+    Engine &operator=(const Engine &) = delete;
+
+    size_t train(Out<T> w, Settings settings, int64_t t, const std::vector<Out<T>> &slots, Any X,
+                 std::optional<double> scale, Any y, In<int64_t> order, int loss, size_t batch, Out<double> losses) {
+        Batch<T> b = batch_of(w.data(), w.size(), X, scale, y, loss);
+        check_order(order, X.shape(0));
+        check_labels(b.rows, y.shape(0), order.data(), order.size());
+        require(batch > 0 && losses.size() == (order.size() + batch - 1) / batch, "one loss for each step");
+        b.order = order.data();
+        Rule<T> rule = rule_of(settings, t, w, slots);
+        size_t most = std::min(batch, order.size());
+        return with_space(most, [&](Workspace<T> &space, Pool &pool) {
+            return ::train(space, pool, b, rule, order.size(), batch, losses.data());
+        });
+    }
+
+    double gradient(In<T> w, Any X, std::optional<double> scale, Any y, int loss, Out<T> into) {
+        Batch<T> b = batch_of(w.data(), w.size(), X, scale, y, loss);
+        require(into.size() == net_.size, "the gradient is as long as the parameters");
+        b.n = X.shape(0);
+        check_labels(b.rows, b.n, nullptr, b.n);
+        size_t count = piece_count(b.n, net_.size);
+        return with_space(b.n, [&](Workspace<T> &space, Pool &pool) {
+            double value = loss_and_parts(space, pool, b, count);
+            std::memcpy(into.data(), sum_parts(space, count, 0, net_.size), net_.size * sizeof(T));
+            return (double)(T)value;
+        });
+    }
+
+    // Fills outputs (n, K); with targets also returns the mean loss.
+    double outputs(In<T> w, Any X, std::optional<double> scale, std::optional<Any> y, int loss, Grid<T> into) {
+        Batch<T> b = batch_of(w.data(), w.size(), X, scale, y, loss);
+        b.n = X.shape(0);
+        require(into.shape(0) == b.n && into.shape(1) == net_.K, "outputs are (n, K)");
+        if (y) check_labels(b.rows, b.n, nullptr, b.n);
+        size_t count = piece_count(b.n, net_.size);
+        return with_space(b.n, [&](Workspace<T> &space, Pool &pool) {
+            pool.run((uint32_t)count, [&](uint32_t i) { outputs_of(space.pieces[i], b, i, count, into.data(), !!y); });
+            double sum = 0;
+            for (size_t i = 0; i < count; ++i) sum += space.pieces[i].loss;
+            return (double)(T)(sum / ((double)b.n * (b.loss == Loss::mse ? (double)net_.K : 1.0)));
+        });
+    }
+
+    // Fills one array (n, n_out) for each layer.
+    void activations(In<T> w, Any X, const std::vector<Grid<T>> &into) {
+        Batch<T> b = batch_of(w.data(), w.size(), X, std::nullopt, std::nullopt, 0);
+        b.n = X.shape(0);
+        require(into.size() == net_.layers.size(), "one array for each layer");
+        for (size_t i = 0; i < into.size(); ++i)
+            require(into[i].shape(0) == b.n && into[i].shape(1) == net_.layers[i].n_out, "outputs are (n, n_out)");
+        with_space(b.n, [&](Workspace<T> &space, Pool &) {
+            Piece<T> &p = space.pieces[0];
+            p.reserve(net_, b.n);
+            p.n = b.n;
+            load_rows(p, b, 0);
+            forward_loop(p, b);
+            for (size_t i = 0; i < into.size(); ++i)
+                table_of<T>(kernels()).transpose(into[i].data(), p.z[i], net_.layers[i].n_out, p.n);
+            return 0;
+        });
+    }
+
+  private:
+    Net net_;
+    int threads_;
+    std::vector<std::unique_ptr<Workspace<T>>> idle_;  // touched with the interpreter's lock held
+
+    void outputs_of(Piece<T> &p, const Batch<T> &b, size_t i, size_t count, T *into, bool with_loss) {
+        size_t from = begin_of(i, b.n, count);
+        p.n = begin_of(i + 1, b.n, count) - from;
+        load_rows(p, b, from);
+        forward_loop(p, b);
+        table_of<T>(kernels()).transpose(into + from * net_.K, head_forward(p, b), net_.K, p.n);
+        p.loss = 0;
+        if (!with_loss) return;
+        load_targets(p, b, from);
+        p.loss = loss_of(p, b);
+    }
+
+    Batch<T> batch_of(const T *w, size_t size, const Any &X, std::optional<double> scale, const std::optional<Any> &y,
+                      int loss) {
+        require(size == net_.size, "parameters of another length than the network's");
+        require(X.ndim() == 2 && X.shape(1) == net_.n_in, "rows of another width than the network's");
+        require(X.dtype() == (scale ? nb::dtype<uint8_t>() : nb::dtype<T>()), "rows of another type");
+        require(loss >= 0 && loss < 3, "unknown loss");
+        Rows<T> rows{};
+        if (scale) rows.bytes = (const uint8_t *)X.data(), rows.scale = (T)*scale;
+        else rows.floats = (const T *)X.data();
+        if (y) put_targets(rows, *y, X.shape(0), (Loss)loss);
+        return {net_, w, rows, nullptr, 0, (Loss)loss, nullptr};
+    }
+
+    void put_targets(Rows<T> &rows, const Any &y, size_t n, Loss loss) {
+        require(y.ndim() > 0 && y.shape(0) == n, "as many targets as rows");
+        if (y.ndim() == 1 && loss != Loss::mse) {
+            require(y.dtype() == nb::dtype<int64_t>(), "class indices are int64");
+            rows.index = (const int64_t *)y.data();
+            return;
+        }
+        require(y.ndim() == 2 && y.shape(1) == net_.K && y.dtype() == nb::dtype<T>(), "target rows are (n, K)");
+        rows.rows = (const T *)y.data();
+    }
+
+    static void check_order(const In<int64_t> &order, size_t n) {
+        for (size_t i = 0; i < order.size(); ++i)
+            if ((uint64_t)order.data()[i] >= n) throw nb::index_error("a row number lies outside the data");
+    }
+
+    void check_labels(const Rows<T> &rows, size_t n, const int64_t *order, size_t count) const {
+        if (!rows.index) return;
+        for (size_t i = 0; i < count; ++i) {
+            size_t row = order ? (size_t)order[i] : i;
+            if (row >= n || (uint64_t)rows.index[row] >= net_.K)
+                throw nb::index_error("a class index lies outside the outputs");
+        }
+    }
+
+    Rule<T> rule_of(const Settings &settings, int64_t t, Out<T> &w, const std::vector<Out<T>> &slots) const {
+        auto [kind, rate, first, second, epsilon, decay] = settings;
+        size_t needed = kind == 0 ? 0 : kind < 4 ? 1 : 2;
+        require(kind >= 0 && kind < RULE_COUNT && slots.size() == needed, "a state of another rule");
+        for (const auto &slot : slots) require(slot.size() == net_.size, "a state of another length");
+        T *u = needed > 0 ? slots[0].data() : nullptr, *v = needed > 1 ? slots[1].data() : nullptr;
+        return {kind, rate, first, second, epsilon, decay, w.data(), u, v, t};
+    }
+
+    // Threads to use: as many as asked for, as the BLAS of this process may use, and as there are pieces of work.
+    int threads_for(size_t count) const {
+        int allowed = OneBlasThread::allowed();
+        int most = allowed ? std::min(threads_, allowed) : threads_;
+        return count > 1 ? most : 1;
+    }
+
+    template <class F> auto with_space(size_t n, F &&work) {
+        size_t count = piece_count(n, net_.size);
+        PoolLease lease(threads_for(count));
+        OneBlasThread one;
+        std::unique_ptr<Workspace<T>> space;
+        if (idle_.empty()) space = std::make_unique<Workspace<T>>();
+        else space = std::move(idle_.back()), idle_.pop_back();
+        auto result = [&] {
+            nb::gil_scoped_release unlocked;
+            space->reserve(net_, n);
+            return work(*space, lease.pool());
+        }();
+        if (space->rows <= KEPT_ROWS) idle_.push_back(std::move(space));
+        return result;
+    }
+};
+
+template <class T> void bind(nb::module_ &m, const char *name) {
+    nb::class_<Engine<T>>(m, name)
+        .def(nb::init<const std::vector<LayerTuple> &, int, int>(), "layers"_a, "head"_a, "threads"_a)
+        .def("train", &Engine<T>::train, "w"_a, "settings"_a, "t"_a, "slots"_a, "X"_a, "scale"_a.none(), "y"_a,
+             "order"_a, "loss"_a, "batch"_a, "losses"_a)
+        .def("gradient", &Engine<T>::gradient, "w"_a, "X"_a, "scale"_a.none(), "y"_a, "loss"_a, "into"_a)
+        .def("outputs", &Engine<T>::outputs, "w"_a, "X"_a, "scale"_a.none(), "y"_a.none(), "loss"_a, "into"_a)
+        .def("activations", &Engine<T>::activations, "w"_a, "X"_a, "into"_a);
+}
+
+// Multiplies two small matrices through what was found: the answer is known.
+template <class T> bool product_is_right() {
+    const T A[] = {1, 2, 3, 4, 5, 6}, B[] = {7, 8, 9, 10, 11, 12};
+    T C[4] = {};
+    multiply(C, A, B, {false, false, 2, 2, 3, 2, 3, 2});  // columns (1,2) (3,4) (5,6) by (7,8,9) (10,11,12)
+    return C[0] == 76 && C[1] == 100 && C[2] == 103 && C[3] == 136;
+}
+
+bool use_blas(size_t sgemm, size_t dgemm, size_t set_threads, size_t get_threads) {
+    blas() = {(Gemm<float>)sgemm, (Gemm<double>)dgemm, (void (*)(int))set_threads, (int (*)())get_threads};
+    if (!set_threads || !get_threads) blas().set_threads = nullptr, blas().get_threads = nullptr;
+    if (product_is_right<float>() && product_is_right<double>()) return true;
+    blas() = {};
+    return false;
+}
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+    nb::set_leak_warnings(false); // a network that lives until the interpreter ends is no leak
+    bind<float>(m, "Engine32");
+    bind<double>(m, "Engine64");
+    m.def("select_isa", [](const std::string &name) { return select_isa(name.c_str()); }, "name"_a);
+    m.def("isa", [] { return std::string(kernels().isa); });
+    m.def("use_blas", &use_blas, "sgemm"_a, "dgemm"_a, "set_threads"_a, "get_threads"_a);
+}

@@ -1,0 +1,308 @@
+// The loops of the engine over one batch: forward, loss, backward, in buffers that are kept between calls.
+//
+// Letters as in engine/reference.py: X (n, d) rows as they come; Z_i (n_i, n) feature-major, T pre-activations, D the
+// gradient in them, W (n_in, n_out) with the biases b below it in one block of the flat vector w.
+#pragma once
+#include "blas.h"
+#include "kernels.h"
+#include "pool.h"
+
+#include <algorithm>
+#include <atomic>
+#include <cstring>
+#include <memory>
+#include <new>
+#include <vector>
+
+struct Layer {
+    size_t n_in, n_out;
+    int activation;
+    bool keeps_t;
+    size_t at;  // where its block begins in the flat vector
+};
+
+enum class Head { identity, softmax, modified_softmax };
+enum class Loss { fused, crossentropy, mse };
+
+struct Net {
+    std::vector<Layer> layers;
+    Head head;
+    size_t n_in, k, K, size;
+};
+
+// Rows of a data set and their targets. Floats, or bytes with a scale; class indices (int64) or rows (K each).
+template <class T> struct Rows {
+    const T *floats;
+    const uint8_t *bytes;
+    T scale;
+    const int64_t *index;
+    const T *rows;
+};
+
+// One batch: the n rows that `order` names from `rows`, or the first n where it is null.
+template <class T> struct Batch {
+    const Net &net;
+    const T *w;
+    Rows<T> rows;
+    const int64_t *order;
+    size_t n;
+    Loss loss;
+    const int64_t *next;  // rows of the next batch, to be fetched from memory early; null where unknown
+};
+
+// A batch is cut into pieces by its size and the network's alone, never by the number of threads: sums over pieces are
+// taken in their order, and so the bits do not depend on how many threads there are.
+inline size_t piece_count(size_t n, size_t size) {
+    constexpr size_t WORTH = 400000;  // multiply-adds that take longer than handing them to another thread
+    size_t least = size > 100000 ? 128 : 64;  // rows: with fewer, adding up long gradients costs more than it saves
+    size_t count = std::min({(n + least / 2) / least, n * size / WORTH, (size_t)8});
+    return std::max(count, (size_t)1);
+}
+
+constexpr size_t LINE = 64;  // bytes of a cache line
+
+struct Free {
+    void operator()(void *p) const { ::operator delete(p, std::align_val_t(LINE)); }
+};
+template <class T> using Buffer = std::unique_ptr<T[], Free>;
+template <class T> Buffer<T> buffer(size_t count) {
+    return Buffer<T>((T *)::operator new(std::max(count, (size_t)1) * sizeof(T), std::align_val_t(LINE)));
+}
+
+// A width with the room behind it that products by tiles read.
+inline size_t padded(size_t width) { return (width + ROOM - 1) / ROOM * ROOM; }
+
+// The buffers of one piece of at most `capacity` rows, and what was computed in them.
+template <class T> struct Piece {
+    size_t capacity = 0, n = 0;
+    Buffer<T> memory;
+    Buffer<int64_t> index;
+    T *X = nullptr, *P = nullptr, *Q = nullptr, *m = nullptr, *Y = nullptr, *gradient = nullptr, *side = nullptr, *wide = nullptr;
+    const T *x = nullptr;  // the rows: X, or the caller's own
+    std::vector<T *> t, z, d;
+    double loss = 0;
+
+    void reserve(const Net &net, size_t rows) {
+        if (rows <= capacity && memory) return;
+        size_t total = 0;
+        carve(net, rows, nullptr, total);
+        memory = buffer<T>(total);
+        index = buffer<int64_t>(rows);
+        total = 0;
+        carve(net, rows, memory.get(), total);
+        capacity = rows;
+    }
+
+  private:
+    // Lays the arrays out one after another, each on a cache line of its own and with the room behind it that products
+    // by tiles need; without memory, only counts.
+    void carve(const Net &net, size_t rows, T *memory, size_t &total) {
+        auto take = [&](size_t count) {
+            T *at = memory ? memory + total : nullptr;
+            total += (count + ROOM + LINE - 1) / LINE * LINE;
+            return at;
+        };
+        t.clear(), z.clear(), d.clear();
+        for (const Layer &layer : net.layers) {
+            t.push_back(take(layer.n_out * rows));
+            z.push_back(layer.keeps_t ? take(layer.n_out * rows) : t.back());
+            d.push_back(take(layer.n_out * rows));
+        }
+        P = take(net.K * rows);
+        Q = take(net.K * rows);
+        Y = take(net.K * rows);
+        m = take(rows);
+        size_t widest = 0;
+        for (const Layer &layer : net.layers) widest = std::max(widest, layer.n_out);
+        side = take(widest * rows);
+        wide = take(net.n_in * padded(net.layers.front().n_out));
+        gradient = take(net.size);
+        X = take(net.n_in * rows);
+    }
+};
+
+template <class T> struct Workspace {
+    std::vector<Piece<T>> pieces;
+    size_t rows = 0;
+
+    // Makes room for batches of n rows; to be called anew for a smaller batch, whose fewer pieces may be longer.
+    void reserve(const Net &net, size_t n) {
+        size_t count = piece_count(n, net.size);
+        if (pieces.size() < count) pieces.resize(count);
+        size_t each = (n + count - 1) / count;
+        for (size_t i = 0; i < count; ++i) pieces[i].reserve(net, each);
+        rows = std::max(rows, n);
+    }
+};
+
+// The first of n rows that piece i of `count` takes.
+inline size_t begin_of(size_t i, size_t n, size_t count) { return i * n / count; }
+
+inline void fetch(const void *start, size_t bytes) {
+#if defined(__GNUC__)
+    for (size_t at = 0; at < bytes; at += LINE) __builtin_prefetch((const char *)start + at);
+#else
+    (void)start, (void)bytes;
+#endif
+}
+
+// -- loading -----------------------------------------------------------------------------------------------------
+
+template <class T> void load_rows(Piece<T> &p, const Batch<T> &b, size_t from) {
+    const Table<T> &k = table_of<T>(kernels());
+    size_t d = b.net.n_in;
+    const uint8_t *bytes = b.rows.bytes;
+    if (!bytes && !b.order) {
+        p.x = b.rows.floats + from * d;
+        return;
+    }
+    for (size_t i = 0; i < p.n; ++i) {
+        size_t row = b.order ? (size_t)b.order[from + i] : from + i;
+        if (bytes) k.unpack(p.X + i * d, bytes + row * d, d, b.rows.scale);
+        else std::memcpy(p.X + i * d, b.rows.floats + row * d, d * sizeof(T));
+        if (!b.next) continue;
+        size_t soon = (size_t)b.next[from + i];
+        if (bytes) fetch(bytes + soon * d, d);
+        else fetch(b.rows.floats + soon * d, d * sizeof(T));
+    }
+    p.x = p.X;
+}
+
+template <class T> void load_targets(Piece<T> &p, const Batch<T> &b, size_t from) {
+    for (size_t i = 0; i < p.n; ++i) {
+        size_t row = b.order ? (size_t)b.order[from + i] : from + i;
+        if (b.rows.index) p.index[i] = b.rows.index[row];
+        else
+            for (size_t c = 0; c < b.net.K; ++c) p.Y[c * p.n + i] = b.rows.rows[row * b.net.K + c];
+    }
+}
+
+// -- the two loops -----------------------------------------------------------------------------------------------
+
+// Whether the products of this layer go by tiles: where the instruction set has registers for them and the matrices stay
+// in the second-level cache unpacked (measured up to these widths). A few rows alone would leave most lanes empty.
+template <class T> bool tiled(const Layer &layer, size_t n) {
+    return tiles_of<T>(kernels()) && n >= 8 && layer.n_out <= 512 && layer.n_in <= 1024;
+}
+
+// T (n_out, n) <- W^T x^T from rows x (n, n_in), by tiles along the outputs, which `side` holds as rows
+template <class T> void affine_rows(Piece<T> &p, T *t, const T *x, const T *W, const Layer &layer) {
+    size_t in = layer.n_in, out = layer.n_out, ldb = out;
+    if (out % ROOM) {  // the last row of W has no room behind it
+        ldb = padded(out);
+        for (size_t i = 0; i < in; ++i) std::memcpy(p.wide + i * ldb, W + i * out, out * sizeof(T));
+        W = p.wide;
+    }
+    tiles_of<T>(kernels())(p.side, x, W, {p.n, out, in, in, 1, ldb, out});
+    table_of<T>(kernels()).transpose(t, p.side, p.n, out);
+}
+
+// T (n_out, n) <- W^T Z, from the rows x (n, n_in) in the first layer
+template <class T> void affine(Piece<T> &p, T *t, const T *z, const T *x, const T *W, const Layer &layer) {
+    size_t n = p.n;
+    auto rows = (int64_t)n, in = (int64_t)layer.n_in, out = (int64_t)layer.n_out;
+    if (tiled<T>(layer, n)) {
+        if (x) return affine_rows(p, t, x, W, layer);
+        return tiles_of<T>(kernels())(t, W, z, {layer.n_out, n, layer.n_in, 1, layer.n_out, n, n});
+    }
+    if (x) multiply(t, x, W, {true, true, rows, out, in, in, out, rows});
+    else multiply(t, z, W, {false, true, rows, out, in, rows, out, rows});
+}
+
+// dW (n_in, n_out) <- Z D^T, from the rows x (n, n_in) in the first layer; by tiles along the outputs, D turned to rows
+template <class T> void weight_gradient(Piece<T> &p, T *dW, const T *d, const T *z, const T *x, const Layer &layer) {
+    size_t n = p.n;
+    auto rows = (int64_t)n, in = (int64_t)layer.n_in, out = (int64_t)layer.n_out;
+    if (tiled<T>(layer, n)) {
+        table_of<T>(kernels()).transpose(p.side, d, layer.n_out, n);
+        size_t a_row = x ? 1 : n, a_k = x ? layer.n_in : 1;
+        Tiles shape{layer.n_in, layer.n_out, n, a_row, a_k, layer.n_out, layer.n_out};
+        return tiles_of<T>(kernels())(dW, x ? x : z, p.side, shape);
+    }
+    if (x) multiply(dW, d, x, {true, true, out, in, rows, rows, in, out});
+    else multiply(dW, d, z, {true, false, out, in, rows, rows, rows, out});
+}
+
+// Q (n_in, n) <- W D
+template <class T> void input_gradient(T *q, const T *d, const T *W, const Layer &layer, size_t n) {
+    auto rows = (int64_t)n, in = (int64_t)layer.n_in, out = (int64_t)layer.n_out;
+    if (tiled<T>(layer, n))
+        return tiles_of<T>(kernels())(q, W, d, {layer.n_in, n, layer.n_out, layer.n_out, 1, n, n});
+    multiply(q, d, W, {false, false, rows, in, out, rows, out, rows});
+}
+
+template <class T> void forward_loop(Piece<T> &p, const Batch<T> &b) {
+    const Table<T> &k = table_of<T>(kernels());
+    for (size_t i = 0; i < b.net.layers.size(); ++i) {
+        const Layer &layer = b.net.layers[i];
+        const T *W = b.w + layer.at;
+        affine(p, p.t[i], i ? p.z[i - 1] : nullptr, i ? nullptr : p.x, W, layer);
+        k.forward[layer.activation](p.z[i], p.t[i], W + layer.n_in * layer.n_out, layer.n_out, p.n);
+    }
+}
+
+template <class T> Shape<T> shape_of(const Piece<T> &p, const Batch<T> &b) {
+    double entries = (double)b.n * (b.loss == Loss::mse ? (double)b.net.K : 1.0);
+    return {p.n, b.net.k, b.net.K, (T)(1.0 / entries)};
+}
+
+// P <- the outputs; the identity's are the scores themselves
+template <class T> const T *head_forward(Piece<T> &p, const Batch<T> &b) {
+    if (b.net.head == Head::identity) return p.z.back();
+    table_of<T>(kernels()).softmax(p.P, p.m, p.z.back(), shape_of(p, b));
+    return p.P;
+}
+
+// The sum of the losses of the piece; the gradient in the scores goes into the last D.
+template <class T> double loss_of(Piece<T> &p, const Batch<T> &b) {
+    const Table<T> &k = table_of<T>(kernels());
+    Shape<T> shape = shape_of(p, b);
+    Targets<T> y{b.rows.index ? p.index.get() : nullptr, p.Y};
+    T *D = p.d.back();
+    if (b.loss == Loss::fused) return k.softmax_crossentropy(D, p.P, p.m, p.z.back(), y, shape);
+    bool plain = b.net.head == Head::identity;
+    const T *P = head_forward(p, b);
+    T *Q = plain ? D : p.Q;
+    double value = b.loss == Loss::mse ? k.mse(Q, P, p.Y, shape) : k.crossentropy(Q, P, y, shape);
+    if (!plain) k.softmax_back(D, p.m, P, Q, shape);
+    return value;
+}
+
+template <class T> void backward_loop(Piece<T> &p, const Batch<T> &b) {
+    const Table<T> &k = table_of<T>(kernels());
+    for (size_t i = b.net.layers.size(); i-- > 0;) {
+        const Layer &layer = b.net.layers[i];
+        T *dW = p.gradient + layer.at;
+        k.backward[layer.activation](p.d[i], p.t[i], p.z[i], layer.n_out * p.n);
+        weight_gradient(p, dW, p.d[i], i ? p.z[i - 1] : nullptr, i ? nullptr : p.x, layer);
+        k.row_sums(dW + layer.n_in * layer.n_out, p.d[i], layer.n_out, p.n);
+        if (i) input_gradient(p.d[i - 1], p.d[i], b.w + layer.at, layer, p.n);
+    }
+}
+
+// One piece of a batch from its rows to its gradient.
+template <class T> void both_loops(Workspace<T> &space, const Batch<T> &b, size_t i, size_t count) {
+    Piece<T> &p = space.pieces[i];
+    size_t from = begin_of(i, b.n, count);
+    p.n = begin_of(i + 1, b.n, count) - from;
+    load_rows(p, b, from);
+    load_targets(p, b, from);
+    forward_loop(p, b);
+    p.loss = loss_of(p, b);
+    backward_loop(p, b);
+}
+
+// The mean loss of a batch; the pieces keep their parts of the gradient.
+template <class T> double loss_and_parts(Workspace<T> &space, Pool &pool, const Batch<T> &b, size_t count) {
+    pool.run((uint32_t)count, [&](uint32_t i) { both_loops(space, b, i, count); });
+    double sum = 0;
+    for (size_t i = 0; i < count; ++i) sum += space.pieces[i].loss;
+    return sum / ((double)b.n * (b.loss == Loss::mse ? (double)b.net.K : 1.0));
+}
+
+// g <- the sum of the pieces' gradients over entries [from, to), in the pieces' order; returns where it lies
+template <class T> const T *sum_parts(Workspace<T> &space, size_t count, size_t from, size_t to) {
+    T *g = space.pieces[0].gradient + from;
+    for (size_t i = 1; i < count; ++i) table_of<T>(kernels()).add(g, space.pieces[i].gradient + from, to - from);
+    return g;
+}

@@ -1,0 +1,150 @@
+#include "pool.h"
+
+#include <chrono>
+
+#ifdef _WIN32
+#include <process.h>
+#define getpid _getpid
+#else
+#include <unistd.h>
+#endif
+
+namespace {
+
+constexpr int SPINS = 4000;  // some 20 to 100 us: longer than the wait between two phases, shorter than a time slice
+
+inline void relax() {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#else
+    std::this_thread::yield();
+#endif
+}
+
+uint64_t word(uint32_t phase, uint32_t tasks) { return (uint64_t)phase << 32 | (uint64_t)tasks << 16; }
+uint32_t phase_of(uint64_t state) { return (uint32_t)(state >> 32); }
+uint32_t tasks_of(uint64_t state) { return (uint32_t)(state >> 16) & 0xffff; }
+uint32_t next_of(uint64_t state) { return (uint32_t)state & 0xffff; }
+
+}  // namespace
+
+Pool::Pool(int helpers) {
+    try {
+        for (int i = 0; i < helpers; ++i) helpers_.emplace_back([this] { help(); });
+    } catch (const std::system_error &) {
+        // the system gives no more threads: those there are will do
+    }
+}
+
+Pool::~Pool() {
+    {
+        std::lock_guard<std::mutex> lock(mutex_);
+        stop_ = true;
+    }
+    work_.notify_all();
+    for (auto &helper : helpers_) helper.join();
+}
+
+void Pool::phase(uint32_t tasks, Call call, void *given) {
+    call_.store(call, std::memory_order_relaxed);
+    given_.store(given, std::memory_order_relaxed);
+    done_.store(0, std::memory_order_relaxed);
+    state_.store(word(phase_of(state_.load()) + 1, tasks));  // sequentially consistent, as is the count of sleepers
+    if (sleepers_.load()) {
+        std::lock_guard<std::mutex> lock(mutex_);
+        work_.notify_all();
+    }
+    while (claim_one()) {
+    }
+    wait_for_end(tasks);
+}
+
+bool Pool::claimable() const {
+    uint64_t state = state_.load();
+    return next_of(state) < tasks_of(state);
+}
+
+bool Pool::claim_one() {
+    uint64_t state = state_.load();
+    while (next_of(state) < tasks_of(state)) {
+        Call call = call_.load(std::memory_order_relaxed);  // of this phase if the exchange succeeds
+        void *given = given_.load(std::memory_order_relaxed);
+        if (!state_.compare_exchange_weak(state, state + 1)) continue;
+        call(given, next_of(state));
+        if (done_.fetch_add(1) + 1 == tasks_of(state) && caller_sleeps_.load()) {
+            std::lock_guard<std::mutex> lock(mutex_);
+            end_.notify_one();
+        }
+        return true;
+    }
+    return false;
+}
+
+void Pool::help() {
+    while (!stop_.load(std::memory_order_relaxed)) {
+        if (!claim_one()) wait_for_work();
+    }
+}
+
+void Pool::wait_for_work() {
+    for (int i = 0; i < SPINS; ++i) {
+        if (claimable() || stop_.load(std::memory_order_relaxed)) return;
+        relax();
+    }
+    std::unique_lock<std::mutex> lock(mutex_);
+    sleepers_.fetch_add(1);
+    work_.wait(lock, [this] { return claimable() || stop_.load(); });
+    sleepers_.fetch_sub(1);
+}
+
+void Pool::wait_for_end(uint32_t tasks) {
+    for (int i = 0; i < SPINS; ++i) {
+        if (done_.load() == tasks) return;
+        relax();
+    }
+    std::unique_lock<std::mutex> lock(mutex_);
+    caller_sleeps_ = true;
+    end_.wait(lock, [&] { return done_.load() == tasks; });
+    caller_sleeps_ = false;
+}
+
+namespace {
+
+std::atomic<bool> taken{false};
+Pool *shared = nullptr;
+long owner = 0;
+
+Pool &alone() {
+    static Pool none(0);
+    return none;
+}
+
+// Never destroyed in a child of fork: its threads are not there to be joined. Nor at exit, where a helper may still be
+// asleep: the process takes it along.
+Pool *pool_of(int threads) {
+    long here = (long)getpid();
+    if (owner != here) shared = nullptr;
+    if (shared && shared->threads() != threads) {
+        delete shared;
+        shared = nullptr;
+    }
+    if (!shared) shared = new Pool(threads - 1);
+    owner = here;
+    return shared;
+}
+
+}  // namespace
+
+PoolLease::PoolLease(int threads) : pool_(&alone()) {
+    if (threads < 2) return;
+    if (owner != (long)getpid()) taken = false;  // whoever held it at the fork is not in this process
+    if (taken.exchange(true)) return;
+    leased_ = true;
+    pool_ = pool_of(threads);
+}
+
+PoolLease::~PoolLease() {
+    if (leased_) taken = false;
+}

@@ -1,0 +1,65 @@
+// Helper threads for one caller at a time. A phase is a number of tasks that threads claim one by one; the caller claims
+// too, so a helper that the system keeps waiting delays nothing but a task it holds. Idle helpers spin briefly, then
+// sleep: a busy machine is not made busier, and a caller without helpers does all the work itself.
+#pragma once
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+class Pool {
+  public:
+    explicit Pool(int helpers);
+    ~Pool();
+    Pool(const Pool &) = delete;
+    Pool &operator=(const Pool &) = delete;
+
+    int threads() const { return (int)helpers_.size() + 1; }
+
+    // Calls f(0), ..., f(tasks - 1), in any order and on any thread; returns when all are done.
+    template <class F> void run(uint32_t tasks, F &&f) {
+        if (tasks < 2 || helpers_.empty()) {
+            for (uint32_t i = 0; i < tasks; ++i) f(i);
+            return;
+        }
+        phase(tasks, [](void *given, uint32_t i) { (*static_cast<std::remove_reference_t<F> *>(given))(i); }, &f);
+    }
+
+  private:
+    using Call = void (*)(void *, uint32_t);
+    void phase(uint32_t tasks, Call call, void *given);
+    void help();
+    bool claim_one();
+    bool claimable() const;
+    void wait_for_work();
+    void wait_for_end(uint32_t tasks);
+
+    // phase number (32 bits), tasks (16), next unclaimed task (16): one word, so that a late claim for a phase that is
+    // over cannot succeed
+    std::atomic<uint64_t> state_{0};
+    std::atomic<uint32_t> done_{0};
+    std::atomic<int> sleepers_{0};
+    std::atomic<bool> caller_sleeps_{false}, stop_{false};
+    std::atomic<Call> call_{nullptr};
+    std::atomic<void *> given_{nullptr};
+    std::mutex mutex_;
+    std::condition_variable work_, end_;
+    std::vector<std::thread> helpers_;
+};
+
+// Holds the process's pool while it lives, or none where another caller has it, or `threads` is 1. To be made with the
+// interpreter's lock held; the pool is made anew when `threads` changes and in a child of fork, which has no helpers.
+class PoolLease {
+  public:
+    explicit PoolLease(int threads);
+    ~PoolLease();
+    PoolLease(const PoolLease &) = delete;
+    PoolLease &operator=(const PoolLease &) = delete;
+    Pool &pool() { return *pool_; }
+
+  private:
+    Pool *pool_;
+    bool leased_ = false;
+};

@@ -1,0 +1,93 @@
+// Products of narrow matrices, where packing them for a BLAS costs more than it saves. Compiled once for each
+// instruction set like kernels.cpp, under the same rules, but with fused multiply-adds: a product need not have the bits
+// of another machine's, and with them it takes half the time.
+#include "kernels.h"
+
+#include <string.h>
+
+namespace {
+
+#if defined(__GNUC__) && defined(__AVX512F__)
+
+constexpr int BYTES = 64, ROWS = 12;  // ROWS x 2 sums, 2 columns and one factor fit into the 32 registers
+
+// In registers, and in memory at any address: copied through memcpy, a vector of 32 bytes goes over the stack in halves.
+template <class T> struct Vector {
+    typedef T type __attribute__((vector_size(BYTES)));
+    typedef T stored __attribute__((vector_size(BYTES), aligned(sizeof(T)), may_alias));
+    static constexpr size_t lanes = BYTES / sizeof(T);
+};
+
+template <class T> inline void store(T *at, typename Vector<T>::type v, size_t width) {
+    constexpr size_t L = Vector<T>::lanes;
+    if (width >= L) {
+        *(typename Vector<T>::stored *)at = v;
+        return;
+    }
+    T part[L];
+    memcpy(part, &v, sizeof v);
+    for (size_t l = 0; l < width; ++l) at[l] = part[l];
+}
+
+// c (R, width) <- a (R, k) b (k, width), width <= C vectors; lanes beyond the width are read and not written
+template <class T, int R, int C>
+inline void tile(T *c, const T *a, const T *b, const Tiles &s, size_t width) {
+    using V = typename Vector<T>::type;
+    constexpr size_t L = Vector<T>::lanes;
+    V sum[R][C];
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+        for (int j = 0; j < C; ++j) sum[r][j] = V{};
+    for (size_t k = 0; k < s.k; ++k) {
+        V column[C];
+#pragma GCC unroll 2
+        for (int j = 0; j < C; ++j) column[j] = *(const typename Vector<T>::stored *)(b + k * s.ldb + j * L);
+#pragma GCC unroll 16
+        for (int r = 0; r < R; ++r) {
+            T factor = a[r * s.a_row + k * s.a_k];
+#pragma GCC unroll 2
+            for (int j = 0; j < C; ++j) sum[r][j] += factor * column[j];
+        }
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < R; ++r)
+#pragma GCC unroll 2
+        for (int j = 0; j < C; ++j) store(c + r * s.ldc + j * L, sum[r][j], width - j * L);
+}
+
+template <class T, int R> void rows(T *c, const T *a, const T *b, const Tiles &s, size_t width) {
+    if (width > Vector<T>::lanes) tile<T, R, 2>(c, a, b, s, width);
+    else tile<T, R, 1>(c, a, b, s, width);
+}
+
+// Fewer rows than ROWS: the function for just so many.
+template <class T, int R> void last_rows(size_t count, T *c, const T *a, const T *b, const Tiles &s, size_t width) {
+    if constexpr (R > 0) {
+        if (count == R) return rows<T, R>(c, a, b, s, width);
+        last_rows<T, R - 1>(count, c, a, b, s, width);
+    }
+}
+
+template <class T> void tiles(T *c, const T *a, const T *b, const Tiles &s) {
+    constexpr size_t W = 2 * Vector<T>::lanes;
+    for (size_t j = 0; j < s.width; j += W) {
+        size_t width = s.width - j < W ? s.width - j : W, i = 0;
+        for (; i + ROWS <= s.rows; i += ROWS) rows<T, ROWS>(c + i * s.ldc + j, a + i * s.a_row, b + j, s, width);
+        last_rows<T, ROWS - 1>(s.rows - i, c + i * s.ldc + j, a + i * s.a_row, b + j, s, width);
+    }
+}
+
+constexpr bool HAVE = true;
+#else
+template <class T> void tiles(T *, const T *, const T *, const Tiles &) {}
+constexpr bool HAVE = false;  // with 16 registers the sums go over the stack, three times slower than the BLAS
+#endif
+
+}  // namespace
+
+#define JOINED_(a, b) a##b
+#define JOINED(a, b) JOINED_(a, b)
+extern "C" const TileTable JOINED(layerloop_tiles_, LAYERLOOP_ISA);
+extern "C" const TileTable JOINED(layerloop_tiles_, LAYERLOOP_ISA) = {
+    HAVE ? &tiles<float> : nullptr, HAVE ? &tiles<double> : nullptr};

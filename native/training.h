@@ -1,0 +1,58 @@
+// A stretch of training steps in one call.
+#pragma once
+#include "network.h"
+
+#include <cmath>
+
+// A rule with its settings as optim/rules.py names them, and its state.
+template <class T> struct Rule {
+    int kind;
+    double rate, first, second, epsilon, decay;  // first: rho or beta1; second: beta2
+    T *w, *u, *v;
+    int64_t t;
+};
+
+// The scalars of step t, in double and in the order of optim/rules.py, then in the type of w.
+template <class T> Scalars<T> scalars_of(const Rule<T> &r) {
+    if (r.kind < 4) return {(T)r.rate, (T)r.first, (T)(1 - r.first), (T)r.epsilon, 0, 0, 0};
+    double c = std::sqrt(1 - std::pow(r.second, (double)r.t));
+    double rate = r.rate * c / (1 - std::pow(r.first, (double)r.t));
+    return {(T)rate, (T)r.first, (T)(1 - r.first), (T)r.second, (T)(1 - r.second), (T)(c * r.epsilon),
+            (T)(1 - r.rate * r.decay)};
+}
+
+// One update of w from the pieces' gradients: summed and used block by block, while the block is in the cache.
+template <class T> void update(Workspace<T> &space, Pool &pool, Rule<T> &rule, size_t size, size_t count) {
+    constexpr size_t BLOCK = 2048, WORTH = 4096;  // entries
+    rule.t += 1;
+    const Scalars<T> s = scalars_of(rule);
+    size_t blocks = (size + BLOCK - 1) / BLOCK;
+    size_t tasks = size < WORTH ? 1 : std::min((size_t)pool.threads(), blocks);
+    pool.run((uint32_t)tasks, [&](uint32_t i) {
+        for (size_t block = begin_of(i, blocks, tasks); block < begin_of(i + 1, blocks, tasks); ++block) {
+            size_t from = block * BLOCK, to = std::min(from + BLOCK, size);
+            const T *g = sum_parts(space, count, from, to);
+            T *u = rule.u ? rule.u + from : nullptr, *v = rule.v ? rule.v + from : nullptr;
+            table_of<T>(kernels()).step[rule.kind](rule.w + from, u, v, g, to - from, s);
+        }
+    });
+}
+
+// One step for each `batch` entries of order (rows); losses before each update go into `losses`. Returns the steps
+// taken: a loss that is not finite ends the stretch without its update.
+template <class T>
+size_t train(Workspace<T> &space, Pool &pool, Batch<T> b, Rule<T> &rule, size_t rows, size_t batch, double *losses) {
+    size_t step = 0;
+    space.reserve(b.net, std::min(batch, rows));
+    space.reserve(b.net, rows % batch ? rows % batch : 1);
+    for (size_t start = 0; start < rows; start += batch, ++step) {
+        b.n = std::min(batch, rows - start);
+        b.next = start + 2 * batch <= rows ? b.order + batch : nullptr;
+        size_t count = piece_count(b.n, b.net.size);
+        losses[step] = (double)(T)loss_and_parts(space, pool, b, count);
+        if (!std::isfinite(losses[step])) return step;
+        update(space, pool, rule, b.net.size, count);
+        b.order += batch;
+    }
+    return step;
+}

@@ -1,0 +1,122 @@
+"""layerloop: feedforward neural networks that train in a second and read like the notes.
+
+    from layerloop import Adam, Chain, DataLoader, Dense, data, sigmoid, softmax, train
+
+    X, y = data.load("mnist")
+    m = Chain(Dense(28 * 28, 32, sigmoid), Dense(32, 10), softmax)
+    train(m, DataLoader((X, y), batchsize=128), optimizer=Adam(1e-3), epochs=20)
+
+Names are loaded at first use, so that importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from layerloop.lazy import lazily
+from layerloop.version import __version__
+
+if TYPE_CHECKING:
+    from layerloop import data as data
+    from layerloop import engine as engine
+    from layerloop import errors as errors
+    from layerloop import files as files
+    from layerloop import maths as maths
+    from layerloop import optim as optim
+    from layerloop import training as training
+    from layerloop.data.batches import DataLoader as DataLoader
+    from layerloop.data.batches import ncycle as ncycle
+    from layerloop.files import load as load
+    from layerloop.files import save as save
+    from layerloop.gradient_check import check_gradient as check_gradient
+    from layerloop.network import Chain as Chain
+    from layerloop.network import Parameters as Parameters
+    from layerloop.network import accuracy as accuracy
+    from layerloop.network import activations as activations
+    from layerloop.network import evaluate as evaluate
+    from layerloop.network import params as params
+    from layerloop.network import setup as setup
+    from layerloop.network import update as update
+    from layerloop.network import use_average as use_average
+    from layerloop.network import value_and_gradient as value_and_gradient
+    from layerloop.optim import AdaGrad as AdaGrad
+    from layerloop.optim import Adam as Adam
+    from layerloop.optim import AdamW as AdamW
+    from layerloop.optim import Adjusted as Adjusted
+    from layerloop.optim import Constant as Constant
+    from layerloop.optim import Cosine as Cosine
+    from layerloop.optim import CosLog4 as CosLog4
+    from layerloop.optim import Descent as Descent
+    from layerloop.optim import ExponentialDecay as ExponentialDecay
+    from layerloop.optim import FlatCos as FlatCos
+    from layerloop.optim import Lion as Lion
+    from layerloop.optim import Momentum as Momentum
+    from layerloop.optim import NAdam as NAdam
+    from layerloop.optim import Nesterov as Nesterov
+    from layerloop.optim import OneCycle as OneCycle
+    from layerloop.optim import RAdam as RAdam
+    from layerloop.optim import ReduceOnPlateau as ReduceOnPlateau
+    from layerloop.optim import RMSProp as RMSProp
+    from layerloop.optim import StepDecay as StepDecay
+    from layerloop.optim import Warmup as Warmup
+    from layerloop.plan import Dense as Dense
+    from layerloop.preprocessing import Inputs as Inputs
+    from layerloop.preprocessing import standardised as standardised
+    from layerloop.readings import classifier as classifier
+    from layerloop.training import History as History
+    from layerloop.training import Progress as Progress
+    from layerloop.training import Stop as Stop
+    from layerloop.training import read_history as read_history
+    from layerloop.training import throttle as throttle
+    from layerloop.training import train as train
+    from layerloop.training import write_history as write_history
+    from layerloop.vocabulary import crossentropy as crossentropy
+    from layerloop.vocabulary import elu as elu
+    from layerloop.vocabulary import gelu as gelu
+    from layerloop.vocabulary import hard_sigmoid as hard_sigmoid
+    from layerloop.vocabulary import identity as identity
+    from layerloop.vocabulary import leaky_relu as leaky_relu
+    from layerloop.vocabulary import logitcrossentropy as logitcrossentropy
+    from layerloop.vocabulary import mish as mish
+    from layerloop.vocabulary import modified_softmax as modified_softmax
+    from layerloop.vocabulary import mse as mse
+    from layerloop.vocabulary import onecold as onecold
+    from layerloop.vocabulary import onehot as onehot
+    from layerloop.vocabulary import onehotbatch as onehotbatch
+    from layerloop.vocabulary import relu as relu
+    from layerloop.vocabulary import selu as selu
+    from layerloop.vocabulary import sigmoid as sigmoid
+    from layerloop.vocabulary import silu as silu
+    from layerloop.vocabulary import softmax as softmax
+    from layerloop.vocabulary import softplus as softplus
+    from layerloop.vocabulary import tanh as tanh
+
+# Where each public name lives; a subpackage stands for itself.
+_HOME = {
+    **dict.fromkeys(("data", "engine", "errors", "files", "maths", "optim", "training"), ""),
+    **dict.fromkeys(("DataLoader", "ncycle"), "data.batches"),
+    **dict.fromkeys(("load", "save"), "files"),
+    **dict.fromkeys(("Chain", "Parameters", "accuracy", "activations", "evaluate", "params", "setup"), "network"),
+    **dict.fromkeys(("update", "use_average", "value_and_gradient"), "network"),
+    **dict.fromkeys(("AdaGrad", "Adam", "AdamW", "Descent", "Lion", "Momentum", "NAdam", "Nesterov"), "optim"),
+    **dict.fromkeys(("RAdam", "RMSProp", "Adjusted", "Constant", "CosLog4", "Cosine", "ExponentialDecay"), "optim"),
+    **dict.fromkeys(("FlatCos", "OneCycle", "ReduceOnPlateau", "StepDecay", "Warmup"), "optim"),
+    "Dense": "plan",
+    "classifier": "readings",
+    "check_gradient": "gradient_check",
+    **dict.fromkeys(("Inputs", "standardised"), "preprocessing"),
+    **dict.fromkeys(("History", "Progress", "Stop", "read_history", "throttle", "train", "write_history"), "training"),
+    **dict.fromkeys(("crossentropy", "logitcrossentropy", "mse", "modified_softmax", "softmax"), "vocabulary"),
+    **dict.fromkeys(("onecold", "onehot", "onehotbatch", "identity", "sigmoid", "tanh", "relu"), "vocabulary"),
+    **dict.fromkeys(("leaky_relu", "elu", "selu", "gelu", "silu", "mish", "softplus", "hard_sigmoid"), "vocabulary"),
+}
+
+
+__getattr__ = lazily(__name__, _HOME)
+
+
+def __dir__() -> list[str]:
+    return [*_HOME, "__version__"]
+
+
+__all__ = ["__version__", *_HOME]

@@ -1,0 +1,40 @@
+"""Print the figures of a saved model on a data set: loss, and accuracy or R2."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from layerloop import describe
+from layerloop.cli import options as opt
+from layerloop.cli.terminal import Terminal
+from layerloop.files import load
+from layerloop.network import evaluate
+
+if TYPE_CHECKING:
+    import argparse
+
+EXAMPLES = """examples:
+  layerloop evaluate mnist-784-32-10.safetensors mnist
+  layerloop evaluate prices.safetensors new-prices.csv --json"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `layerloop evaluate`."""
+    parser.add_argument("model", metavar="MODEL", help="a model file")
+    parser.add_argument("data", metavar="DATA", help="mnist, fashion-mnist, digits, or a file")
+    opt.add_split(parser)
+    opt.add_target(parser)
+    opt.add_data_dir(parser)
+    opt.add_json(parser)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Print the figures; return 0."""
+    terminal = Terminal(json=given.json)
+    m = load(given.model)
+    data, split = opt.known_data(m, given.data, given, terminal)
+    figures = evaluate(m, data.X, data.y, opt.loss_of(m))
+    words = "  ".join(f"{name} {describe.figure(value)}" for name, value in sorted(figures.items()))
+    terminal.say(f"{words}  ({describe.count(len(data.X), 'row')})")
+    terminal.result({"model": given.model, "data": given.data, "split": split, "rows": len(data.X), **figures})
+    return 0

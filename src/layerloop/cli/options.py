@@ -1,0 +1,182 @@
+"""Options that several commands share, and how their values are read."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from layerloop.data.sources import NAMES, has_test, read
+from layerloop.errors import InputError
+from layerloop.network import class_indices
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from layerloop.cli.terminal import Terminal
+    from layerloop.data import Dataset
+    from layerloop.network import Chain
+
+Container = argparse.ArgumentParser | argparse._ArgumentGroup  # what options are added to
+LARGE = 20_000_000  # bytes of a file that takes about a second to read
+
+
+def add_json(parser: Container) -> None:
+    """Add --json."""
+    parser.add_argument("--json", action="store_true", help="one JSON object as the last line of standard output")
+
+
+def add_data_dir(parser: Container) -> None:
+    """Add --data-dir."""
+    parser.add_argument(
+        "--data-dir", metavar="DIR", type=folder, help="folder with the image sets (or set LAYERLOOP_DATA)"
+    )
+
+
+def add_split(parser: Container, default: str = "test where there is one") -> None:
+    """Add --split."""
+    parser.add_argument("--split", choices=("train", "test"), help=f"default: {default}")
+
+
+def add_seed(parser: Container, what: str) -> None:
+    """Add --seed."""
+    parser.add_argument("--seed", type=seed, default=0, metavar="N", help=f"{what} (default 0)")
+
+
+def add_target(parser: Container) -> None:
+    """Add --target."""
+    parser.add_argument("--target", metavar="COLUMN", help="the column of a table that is to be predicted")
+
+
+def folder(text: str) -> str:
+    """Read the name of a folder that exists."""
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is not a folder")
+    return text
+
+
+def seed(text: str) -> int:
+    """Read a whole number from 0 on."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0 on, got {text!r}")
+    return int(text)
+
+
+def widths(text: str) -> tuple[int, ...]:
+    """Read `32`, `512,512` or `none` as hidden widths."""
+    if text.strip().lower() == "none":
+        return ()
+    try:
+        found = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected widths such as 32 or 512,512, or none; got {text!r}") from None
+    if min(found) < 1:
+        raise argparse.ArgumentTypeError(f"widths are at least 1 (no hidden layer at all is none); got {text!r}")
+    return found
+
+
+def name(text: str) -> str:
+    """Read a name with hyphens as the table has it, with underscores."""
+    return text.strip().lower().replace("-", "_")
+
+
+def read_data(
+    data: str,
+    split: str,
+    given: argparse.Namespace,
+    terminal: Terminal,
+    *,
+    target: str | None = None,
+    kind: str | None = None,
+    classes: tuple[str, ...] | None = None,
+) -> Dataset:
+    """Return a data set, and say where it lies or that reading it takes a while."""
+    if data in NAMES:
+        return read(data, split, target=target, data_dir=given.data_dir, say=terminal.tell)
+    if Path(data).is_file() and Path(data).stat().st_size > LARGE:
+        terminal.tell(f"reading {data} ({Path(data).stat().st_size / 1e6:,.0f} MB)")
+    return read(data, split, target=target, kind=kind, classes=classes)
+
+
+def known_data(m: Chain, data: str, given: argparse.Namespace, terminal: Terminal) -> tuple[Dataset, str]:
+    """Return a data set for a model, its labels brought to the model's classes, and the split that was read.
+
+    Raises
+    ------
+    InputError
+        When the columns, or what the target is, are not those of the model.
+    LabelError
+        When a label is none of the model's classes.
+    """
+    split = given.split or ("test" if has_test(data) else "train")
+    target, kind = given.target, kind_of(m)
+    if target is None and m.record.get("target") is not None and data not in NAMES and not data.endswith(".npz"):
+        target = str(m.record["target"])
+    classes = m.classes or None if kind == "classes" else None
+    found = read_data(data, split, given, terminal, target=target, kind=kind, classes=classes)
+    if found.kind != kind:
+        raise InputError(f"the target of {data} holds {found.kind}, but the model predicts {kind}")
+    return aligned(m, found), split
+
+
+def loss_of(m: Chain) -> str:
+    """Return the loss that a model was trained with, or the one that fits its head."""
+    by_head = "crossentropy" if m.architecture.head != "identity" else "logitcrossentropy" if m.classes else "mse"
+    return str(m.record.get("loss") or by_head)
+
+
+def kind_of(m: Chain) -> str:
+    """Return whether a model predicts classes or values."""
+    return "classes" if m.classes or m.architecture.head != "identity" else "values"
+
+
+def picture_of(data: Dataset, row: NDArray[np.generic]) -> NDArray[np.generic] | None:
+    """Return a row as the picture that it is, in [0, 1] where its scale is known; None where it is no picture."""
+    if data.image is None:
+        return None
+    return np.asarray(row, np.float64).reshape(data.image) * (1.0 if data.scale is None else data.scale)
+
+
+def row_of(data: Dataset, split: str, index: int) -> tuple[NDArray[np.generic], Any]:
+    """Return one row, and its class index or value.
+
+    Raises
+    ------
+    InputError
+        When there is no such row.
+    """
+    if not 0 <= index < len(data.X):
+        raise InputError(f"{data.name} has {split} rows 0 to {len(data.X) - 1}; there is no row {index}")
+    return data.X[index], data.y[index].item()
+
+
+def row_name(data: str, split: str, index: int) -> str:
+    """Return what a row is called: "mnist test 0", or "table.csv row 0" where there are no splits."""
+    return f"{data} {split if has_test(data) else 'row'} {index}"
+
+
+def aligned(m: Chain, data: Dataset) -> Dataset:
+    """Return the data with the model's columns in the model's order, and labels as its class indices.
+
+    Raises
+    ------
+    InputError
+        When a column is missing or the number of columns is another.
+    LabelError
+        When a label is none of the model's classes.
+    """
+    X = data.X
+    if m.inputs.columns and data.columns:
+        missing = [column for column in m.inputs.columns if column not in data.columns]
+        if missing:
+            raise InputError(f"{data.name} lacks the column {missing[0]!r} that the model was trained on")
+        X = X[:, [data.columns.index(column) for column in m.inputs.columns]]
+    if X.shape[1] != m.architecture.n_in:
+        raise InputError(f"{data.name} has {X.shape[1]} numbers per row, the model takes {m.architecture.n_in}")
+    y = data.y
+    if m.classes and data.classes and tuple(m.classes) != tuple(data.classes):
+        y = class_indices(m, np.asarray(data.classes, dtype=object)[data.y], len(data.y))
+    return replace(data, X=X, y=y, classes=m.classes or data.classes)

@@ -1,0 +1,150 @@
+"""Print what a saved model says of each INPUT: the number of a row of --data, an image file, a table or an array.
+
+A picture of any size and polarity is made what the network was trained on, and what was done to it is said.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from layerloop.atomic import check_writable
+from layerloop.cli import options as opt
+from layerloop.cli.terminal import Terminal
+from layerloop.data import image_text, prepare_image, read_csv_rows, read_rows, write_csv
+from layerloop.errors import InputError, SettingError
+from layerloop.files import load
+from layerloop.vocabulary import onecold, softmax
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from layerloop.network import Chain
+
+EXAMPLES = """examples:
+  layerloop predict mnist-784-32-10.safetensors 0 --data mnist
+  layerloop predict mnist-784-32-10.safetensors seven.png --proba
+  layerloop predict prices.safetensors new.csv -o predicted.csv"""
+TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
+ARRAYS = (".npy", ".npz")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `layerloop predict`."""
+    parser.add_argument("model", metavar="MODEL", help="a model file")
+    parser.add_argument("input", metavar="INPUT", nargs="+", help="row number (with --data), image, .csv, .npy, .npz")
+    parser.add_argument("--data", metavar="DATA", help="the data set that row numbers count in, from 0")
+    parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="write a table's predictions to this CSV")
+    parser.add_argument("--proba", action="store_true", help="all outputs, not only the largest")
+    parser.add_argument("--show", action="store_true", help="show pictures as the network sees them")
+    opt.add_split(parser)
+    opt.add_data_dir(parser)
+    opt.add_json(parser)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Print the predictions; return 0."""
+    terminal = Terminal(json=given.json)
+    m = load(given.model)
+    given.target = None
+    _check_out(given)
+    rows = [row for text in given.input for row in _rows_of(m, text, given, terminal)]
+    for row in rows:
+        if "written" not in row:
+            terminal.say(_line(row, proba=given.proba))
+    terminal.result({"model": given.model, "predictions": rows})
+    return 0
+
+
+def _check_out(given: argparse.Namespace) -> None:
+    """Refuse a place for predictions that cannot be written or that no single table is written to, before any work."""
+    if given.out is None:
+        return
+    if len(given.input) != 1 or not given.input[0].lower().endswith(TABLES):
+        raise SettingError(f"-o writes the predictions of one table ({', '.join(TABLES)}); for all else use --json")
+    check_writable(given.out)
+
+
+def _rows_of(m: Chain, text: str, given: argparse.Namespace, terminal: Terminal) -> Iterator[dict[str, Any]]:
+    """Give one plain dict a prediction."""
+    if text.isdecimal() or (text.startswith("-") and text[1:].isdecimal()):
+        yield _of_row(m, int(text), given, terminal)
+    elif text.lower().endswith(TABLES):
+        yield from _of_table(m, text, given, terminal)
+    elif text.lower().endswith(ARRAYS):
+        yield from (_answer(m, f"{text} row {i}", output) for i, output in enumerate(m(read_rows(text))))
+    else:
+        yield _of_image(m, text, given, terminal)
+
+
+def _answer(m: Chain, name: str, output: Any) -> dict[str, Any]:
+    """Return the prediction of one output vector, with class names where the model has them."""
+    if opt.kind_of(m) == "values":
+        return {"input": name, "prediction": float(output[0]) if len(output) == 1 else output.tolist()}
+    names = m.classes or tuple(map(str, range(len(output))))
+    if m.architecture.head == "identity":  # scores, of which the loss takes the softmax
+        output = softmax(output)
+    return {
+        "input": name,
+        "prediction": onecold(output, names),
+        "probability": float(output.max()),
+        "probabilities": dict(zip(names, output.tolist(), strict=True)),
+    }
+
+
+def _line(row: dict[str, Any], *, proba: bool) -> str:
+    """Return a prediction in words."""
+    value = row["prediction"]
+    text = f"{row['input']}: {value if isinstance(value, str) else np.round(value, 6).tolist()}"
+    if "probability" in row:
+        text += f"  (probability {row['probability']:.4f})"
+    if "label" in row:
+        text += f"  label {row['label']}"
+    if proba and "probabilities" in row:
+        text += "".join(f"\n  {name}  {p:.6f}" for name, p in row["probabilities"].items())
+    return text
+
+
+def _of_row(m: Chain, index: int, given: argparse.Namespace, terminal: Terminal) -> dict[str, Any]:
+    if given.data is None:
+        raise SettingError(f"{index} is the number of a row: say of which data set with --data (such as --data mnist)")
+    data, split = opt.known_data(m, given.data, given, terminal)
+    x, label = opt.row_of(data, split, index)
+    picture = opt.picture_of(data, x)
+    if given.show and picture is not None:
+        terminal.say(image_text(picture, colour=terminal.colour))
+    answer = _answer(m, opt.row_name(given.data, split, index), m(x))
+    return answer | {"label": data.classes[label] if data.kind == "classes" else float(label)}
+
+
+def _of_image(m: Chain, path: str, given: argparse.Namespace, terminal: Terminal) -> dict[str, Any]:
+    if m.inputs.image is None:
+        raise InputError(f"{path}: this model was not trained on pictures; give it a row number, a table or an array")
+    picture, done = prepare_image(path, size=m.inputs.image, box=m.inputs.box or min(m.inputs.image))
+    for sentence in done:
+        terminal.say(f"{path}: {sentence}")
+    if given.show:
+        terminal.say(image_text(picture, colour=terminal.colour))
+    unit = np.float32(1 / 255)  # prepared pictures are bytes; floats in [0, 1] are what every picture model takes
+    return _answer(m, path, m(picture.reshape(-1) * unit)) | {"done": list(done)}
+
+
+def _of_table(m: Chain, path: str, given: argparse.Namespace, terminal: Terminal) -> Iterator[dict[str, Any]]:
+    if not m.inputs.columns:
+        raise InputError(f"{path}: this model was trained without column names; give it an array (.npy)")
+    rows = read_csv_rows(path, m.inputs.columns)
+    outputs = m(rows.X)
+    answers = [_answer(m, f"{path} row {i}", output) for i, output in enumerate(outputs)]
+    if given.out is None:
+        yield from answers
+        return
+    columns: dict[str, list[object]] = {"prediction": [answer["prediction"] for answer in answers]}
+    if given.proba and opt.kind_of(m) == "classes":
+        for name in answers[0]["probabilities"]:
+            columns[f"probability_{name}"] = [answer["probabilities"][name] for answer in answers]
+    written = write_csv(given.out, rows, columns)
+    terminal.say(f"wrote {len(answers):,} predictions to {written}")
+    yield {"input": path, "written": str(written), "rows": len(answers)}

@@ -1,0 +1,414 @@
+"""Train a network on a data set, print as it goes, and save it.
+
+DATA is mnist, fashion-mnist, digits, or a file (.csv, .npz, .npy). The defaults are the run of the notes,
+section 7.3: one hidden layer of 32, sigmoid, softmax, cross-entropy, Adam at 0.001, batches of 128, 20 passes.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import tempfile
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from layerloop import describe
+from layerloop.atomic import check_writable
+from layerloop.cli import options as opt
+from layerloop.cli.terminal import Terminal, plain
+from layerloop.data import has_test
+from layerloop.errors import DivergenceError, LayerloopError, ModelFileError, OutputError, SettingError
+from layerloop.files import load, save
+from layerloop.optim import RULES, SCHEDULES, base_of
+from layerloop.plan import ACTIVATIONS
+from layerloop.settings import blas_threads
+from layerloop.training import read_history, train, write_history
+from layerloop.training.recipe import Recipe, prepare
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from layerloop.training import Progress
+    from layerloop.training.recipe import Task
+
+EXAMPLES = """examples:
+  layerloop train mnist
+  layerloop train mnist --layers none       multinomial logistic regression
+  layerloop train mnist --reading notes     section 7.1, taken literally
+  layerloop train fashion-mnist --layers 128,64 --activation relu
+  layerloop train table.csv --target price --epochs 200"""
+
+ENDING = ".safetensors"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `layerloop train`."""
+    parser.add_argument("data", metavar="DATA", help="mnist, fashion-mnist, digits, or a file")
+    recipe = Recipe()
+    group = parser.add_argument_group("the network")
+    add = group.add_argument
+    add("--reading", type=opt.name, default=recipe.reading, help="program (default) or notes")
+    add("--layers", type=opt.widths, default=recipe.layers, metavar="N,N", help="hidden widths, or none (default 32)")
+    add(
+        "--activation",
+        type=opt.name,
+        default=recipe.activation,
+        metavar="NAME",
+        help=f"of the hidden layers: {_names()}",
+    )
+    add("--head", type=opt.name, metavar="NAME", help="softmax, modified-softmax, identity (default: by the reading)")
+    group = parser.add_argument_group("training")
+    add = group.add_argument
+    add(
+        "--loss",
+        type=opt.name,
+        metavar="NAME",
+        help="crossentropy for classes, mse for values (default: by the target)",
+    )
+    add(
+        "--optimizer",
+        type=opt.name,
+        default=recipe.optimizer,
+        metavar="NAME",
+        help=f"{', '.join(RULES)} (default adam)",
+    )
+    add("--rate", type=float, help="step size (default: the optimiser's own, 0.001 for adam)")
+    add("--schedule", type=opt.name, metavar="NAME", help=f"of the rate: {', '.join(SCHEDULES)}")
+    add("--decay", type=float, help="decoupled weight decay (default: none, 0.01 for adamw)")
+    add("--clip", type=float, metavar="NORM", help="bound of the gradient's norm (default: none)")
+    add("--batch-size", type=int, default=recipe.batch_size, metavar="N", help="rows per step (default 128)")
+    add("--epochs", type=int, default=recipe.epochs, metavar="N", help="passes over the data (default 20)")
+    opt.add_seed(group, "of weights, order and held-out rows")
+    add("--dtype", default=recipe.dtype, help="float32 (default) or float64")
+    add("--threads", type=int, default=1, metavar="N", help="how many (default 1; more pay for wide layers)")
+    group = parser.add_argument_group("data and reports")
+    add = group.add_argument
+    opt.add_target(group)
+    add("--validation", type=float, default=0.0, metavar="SHARE", help="of the training rows, held out (default 0)")
+    add("--test", type=float, default=recipe.test, metavar="SHARE", help="held out of a file without a test part (0.2)")
+    add("--every", type=float, default=2.0, metavar="SECONDS", help="report at least so often (default 2)")
+    add("--out", type=Path, metavar="FILE", help="the model file (default: a new name in this folder)")
+    opt.add_data_dir(group)
+    opt.add_json(group)
+
+
+def _names() -> str:
+    return f"{', '.join(ACTIVATIONS)} (default sigmoid)"
+
+
+def run(given: argparse.Namespace) -> int:
+    """Train; return 0, 2 when training failed, 130 after Ctrl-C, 143 after SIGTERM."""
+    terminal = Terminal(json=given.json)
+    if not given.every > 0:
+        raise SettingError(f"--every must be a positive number of seconds, got {given.every:g}")
+    recipe = Recipe(**{name: getattr(given, name) for name in Recipe.__dataclass_fields__})
+    if given.out is not None:
+        _check_place(given.out)
+    with blas_threads(given.threads), _signals():
+        task = _task(given, recipe, terminal)
+        place = given.out or _free(_named(given.data, task))
+        _describe(terminal, given.data, task)
+        return _run(given, recipe, task, terminal, place)
+
+
+def _run(given: argparse.Namespace, recipe: Recipe, task: Task, terminal: Terminal, place: Path) -> int:
+    """Train, save and report; whatever ends training early, what stood at `place` before stays."""
+    before = _figures(terminal, task, "before training")
+    aside = _free(place)  # where an unfinished run is kept
+    history = check_writable(_history_of(aside))
+    check_writable(aside)
+    reports = Reports(terminal, task, given.every, recipe.epochs)
+    began = time.perf_counter()
+    try:
+        code, why = _train(given, task, reports, history)
+    finally:
+        if not reports.keeps:
+            history.unlink(missing_ok=True)
+    seconds = time.perf_counter() - began
+    _hold_off()
+    task.finish()
+    after = task.figures("test") if "test" in task.held else {}
+    model = aside if why else place
+    done = len(read_history(history))  # as the file has it: a signal may come just before a pass is counted elsewhere
+    facts = _facts(given, recipe, task, done, after, seconds, why)
+    task.m.record = {key: plain(value) for key, value in facts.items()}
+    _save(task, model)
+    if not why:
+        history = history.replace(_history_of(place))
+    _conclude(terminal, before, after, seconds, why)
+    terminal.say(f"saved {model}" + (f" ({place} stays as it was)" if model != place else ""))
+    terminal.result({**facts, "before": before, "model": model, "history": history})
+    return code
+
+
+def _task(given: argparse.Namespace, recipe: Recipe, terminal: Terminal) -> Task:
+    """Read the data and make network and batches."""
+    kind = {None: None, "mse": "values"}.get(given.loss, "classes")
+    data = opt.read_data(given.data, "train", given, terminal, target=given.target, kind=kind)
+    test = None
+    if has_test(given.data):
+        test = opt.read_data(given.data, "test", given, terminal, target=given.target, kind=kind)
+    if data.guessed:
+        terminal.say(f"target: column {data.target!r}, by its name")
+    given.target = data.target
+    return prepare(data, test, recipe)
+
+
+def _check_place(place: Path) -> None:
+    """Refuse a place that cannot be written, or that holds a file which is no model: the name is likely a slip."""
+    check_writable(place)
+    if place.exists():
+        try:
+            load(place)
+        except ModelFileError:
+            raise OutputError(f"{place} exists and is not a readable model file; name another --out") from None
+
+
+def _named(data: str, task: Task) -> Path:
+    """Return the name that data and widths give a model."""
+    widths = [str(layer.n_in) for layer in task.m.architecture.layers]
+    return Path("-".join([Path(data).name.split(".")[0], *widths, str(task.m.architecture.n_out)]) + ENDING)
+
+
+def _free(place: Path) -> Path:
+    """Return this name or, when it is taken, the next that is free: what an earlier run saved stays."""
+    stem, ending = (place.stem, ENDING) if place.suffix == ENDING else (place.name, "")
+    names = (place.with_name(f"{stem}{'' if k == 1 else f'-{k}'}{ending}") for k in range(1, 1_000_000))
+    return next(name for name in names if not name.exists())
+
+
+def _history_of(model: Path) -> Path:
+    """Return the place of the history beside a model."""
+    return model.with_name(model.name.removesuffix(ENDING) + ".history.jsonl")
+
+
+def _save(task: Task, place: Path) -> None:
+    """Save the model; where its place has become full or has gone, keep it in the folder for temporary files."""
+    try:
+        save(task.m, place)
+    except OutputError as error:
+        raise OutputError(f"{error}; {_rescued(task, place.name)}") from None
+
+
+def _rescued(task: Task, name: str) -> str:
+    try:
+        return f"the model is kept in {save(task.m, _free(Path(tempfile.gettempdir()) / name))}"
+    except OutputError:
+        return "nor could the model be kept in the folder for temporary files"
+
+
+def _describe(terminal: Terminal, name: str, task: Task) -> None:
+    counts = {"training": len(task.loader.X), **{held: len(X) for held, (X, _) in task.held.items()}}
+    rows = ", ".join(f"{count:,} {what}" for what, count in counts.items())
+    m = task.m
+    outputs = f"{m.architecture.n_out} classes" if m.classes else "1 value"
+    terminal.say(f"{name}: {rows} rows of {describe.count(m.architecture.n_in, 'number')}, {outputs}")
+    for sentence in task.done:
+        terminal.say(f"  {sentence}")
+    terminal.say(repr(m))
+    if m.architecture.head == "modified_softmax" and m.architecture.layers[-1].activation == "sigmoid":
+        last = m.classes[-1]
+        terminal.say(f"  its scores are positive and class {last} has score 0, so class {last} is never predicted")
+
+
+def _figures(terminal: Terminal, task: Task, when: str) -> dict[str, float]:
+    """Print and return the figures of the test rows as they are now."""
+    if "test" not in task.held:
+        return {}
+    found = {f"test_{figure}": value for figure, value in task.figures("test").items()}
+    terminal.say(f"{when}  {_text(found)}")
+    return found
+
+
+def _text(figures: dict[str, float]) -> str:
+    """Return figures in words, accuracy first: "test accuracy 0.9612  test loss 0.1303"."""
+    ordered = sorted(figures, key=lambda name: name.endswith("loss"))
+    words = {name: name.replace("validation", "val").replace("_", " ") for name in ordered}
+    return "  ".join(f"{words[name]} {_number(figures[name])}" for name in ordered)
+
+
+def _number(value: float) -> str:
+    return "undefined" if value != value else describe.figure(value)
+
+
+def _short(number: float) -> str:
+    """Return 493k for 493,250: a bar has little room."""
+    for unit, letter in ((1e6, "M"), (1e3, "k")):
+        if number >= 10 * unit:
+            return f"{number / unit:.0f}{letter}"
+    return f"{number:.0f}"
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, handled as Ctrl-C is: stop, keep the model, and say so."""
+
+    code = 143
+
+
+def _terminate(*_: object) -> None:
+    raise Terminated
+
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@contextmanager
+def _signals() -> Iterator[None]:
+    """Take SIGTERM as Ctrl-C is taken, and put everything back at the end."""
+    previous = {number: signal.getsignal(number) for number in SIGNALS}
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _hold_off() -> None:
+    """Let no second Ctrl-C lose the model while it is saved: that takes a moment only."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+
+
+def _train(given: argparse.Namespace, task: Task, reports: Reports, history: Path) -> tuple[int, str]:
+    """Train with reports; return the exit code, and why training ended where it was not done."""
+    try:
+        append = write_history(history)
+        with reports.terminal.bar():
+            train(
+                task.m,
+                task.loader,
+                task.loss,
+                task.rule,
+                given.epochs,
+                [lambda now: append(task.in_units(now)), lambda now: reports(task.in_units(now))],
+                validation={name: task.held[name] for name in reports.watched},
+            )
+    except KeyboardInterrupt as stop:
+        if not reports.keeps:
+            raise
+        return getattr(stop, "code", 130), f"stopped in epoch {reports.epoch} of {given.epochs}"
+    except DivergenceError as error:
+        reports.keeps = True
+        return 2, str(error)
+    except (LayerloopError, OSError) as error:  # such as a disk that became full
+        if not reports.keeps:
+            raise
+        return 2, str(error)
+    finally:
+        reports.terminal.close_bar()
+    reports.keeps = True
+    return 0, ""
+
+
+class Reports:
+    """What is said while training: the bar, a line after every pass, and one every so many seconds within a pass.
+
+    Parameters
+    ----------
+    terminal : Terminal
+    task : Task
+        Its validation rows are watched or, without any, its test rows.
+    every : float
+        Seconds.
+    epochs : int
+
+    Attributes
+    ----------
+    epoch : int
+        The pass under way.
+    keeps : bool
+        Whether there is anything to keep: a step was done.
+    """
+
+    def __init__(self, terminal: Terminal, task: Task, every: float, epochs: int) -> None:
+        self.terminal = terminal
+        self.task = task
+        self.every = every
+        self.watched = [name for name in ("validation", "test") if name in task.held][:1]
+        self.width = len(f"{epochs}")
+        self.epoch = 0
+        self.keeps = False
+        self._score = ""
+        self._said = time.monotonic()
+
+    def __call__(self, now: Progress) -> None:
+        """Report as far as it is time to."""
+        self.epoch, self.keeps = now.epoch, True
+        figures = self._due(now)
+        for name, value in (figures or {}).items():
+            if not name.endswith("loss"):
+                self._score = f"{name.split('_')[-1].replace('accuracy', 'acc')} {_number(value)}"
+        self.terminal.advance(
+            self._place(now),
+            (now.epoch - 1 + now.step / now.steps) / now.epochs,
+            f"loss {_number(now.loss)}",
+            self._score,
+            f"{describe.duration(now.seconds_left)} left",
+            f"{_short(now.samples_per_second)} samples/s",
+        )
+        if figures is not None:
+            self._line(now, figures)
+
+    def _due(self, now: Progress) -> dict[str, float] | None:
+        """Return the watched figures when it is time for a line: a pass has ended, or so many seconds have gone."""
+        if now.row is not None:
+            return {name: value for name, value in now.row.items() if name.split("_")[0] in self.watched}
+        if time.monotonic() - self._said < self.every:
+            return None
+        found = {name: self.task.figures(name) for name in self.watched}
+        return {f"{name}_{k}": value for name, figures in found.items() for k, value in figures.items()}
+
+    def _place(self, now: Progress) -> str:
+        return f"epoch {now.epoch:{self.width}}/{now.epochs}"
+
+    def _line(self, now: Progress, figures: dict[str, float]) -> None:
+        share = "" if now.row is not None else f" {now.step / now.steps:4.0%}"
+        parts = [
+            f"{self._place(now)}{share}",
+            _text({"loss": now.loss}),
+            _text(figures),
+            describe.duration(now.seconds),
+        ]
+        if not self.terminal.interactive:  # a terminal shows it in the bar
+            parts.append(f"{now.samples_per_second:,.0f} samples/s")
+        self.terminal.say("  ".join(filter(None, parts)))
+        self._said = time.monotonic()
+
+
+def _facts(
+    given: argparse.Namespace,
+    recipe: Recipe,
+    task: Task,
+    epochs_done: int,
+    after: dict[str, float],
+    seconds: float,
+    why: str,
+) -> dict[str, object]:
+    """Return what is worth keeping of a run: the JSON result, and the record in the model file."""
+    return {
+        "data": str(given.data),
+        "target": given.target,
+        "test_accuracy": after.get("accuracy"),
+        "test_loss": after.get("loss"),
+        **({"test_r2": after["r2"]} if "r2" in after else {}),
+        "seconds": round(seconds, 4),
+        "epochs_done": epochs_done,
+        "stopped": why or "all epochs done",
+        "rows": {"training": len(task.loader.X), **{name: len(X) for name, (X, _) in task.held.items()}},
+        "parameters": task.m.architecture.size,
+        "loss": task.loss,
+        "recipe": {**vars(recipe), "layers": list(recipe.layers), "rate": base_of(task.rule.rate)},
+    }
+
+
+def _conclude(terminal: Terminal, before: dict[str, float], after: dict[str, float], seconds: float, why: str) -> None:
+    if why:
+        print(f"layerloop: {why}", file=sys.stderr)
+    figures = _text({f"test_{name}": value for name, value in after.items()})
+    terminal.say(f"{figures}{'  ' if figures else ''}in {describe.duration(seconds)}")
+    if not after.get("loss", 0) <= before.get("test_loss", 0):
+        terminal.say("the loss is higher than before training: try a lower --rate")

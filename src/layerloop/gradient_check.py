@@ -1,0 +1,152 @@
+"""A network's gradient held against the notes' loops, and the loops against finite differences."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from layerloop.arraylike import as_array
+from layerloop.maths.checks import GradientCheck
+from layerloop.maths.checks import check_gradient as check_loops
+from layerloop.maths.loops import Net, gradient, parameters
+from layerloop.maths.losses import Loss as OneSampleLoss
+from layerloop.network import AnyLoss, Chain, class_indices, make_plan, value_and_gradient
+from layerloop.preprocessing import as_rows
+from layerloop.vocabulary import crossentropy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from layerloop.plan import Plan
+
+# What the engine may differ from the loops by, relative to a layer's largest gradient entry.
+ENGINE_TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
+
+
+def notes_net(m: Chain, loss: AnyLoss = crossentropy, y: ArrayLike = 0) -> tuple[Net, NDArray[np.floating]]:
+    """Return a network as `layerloop.maths` has it: plain data, and w = (w_1; ...; w_L) in float64.
+
+    A loss of one's own is bound to the target y, which it takes in its own form.
+
+    Examples
+    --------
+    >>> from layerloop import Chain, Dense, softmax
+    >>> net, w = notes_net(Chain(Dense(4, 3, "tanh"), Dense(3, 2), softmax))
+    >>> net.widths, net.activations, w.size
+    ((4, 3, 2), ('tanh', 'identity'), 23)
+    """
+    layers = m.architecture.layers
+    widths = (m.architecture.n_in, *(layer.n_out for layer in layers))
+    net = Net(widths, tuple(layer.activation for layer in layers), m.architecture.head, _of_one(make_plan(m, loss), y))
+    return net, m.architecture.to_notes(m.flat.astype(np.float64))
+
+
+def _of_one(plan: Plan, y: ArrayLike) -> str | OneSampleLoss:
+    """Return the plan's loss as a loss of one sample; a custom pair sees a batch of one, with y as it is given."""
+    if isinstance(plan.loss, str):
+        return plan.loss
+    value, slope = plan.loss
+    target = as_array(y, "y")[np.newaxis]
+    return OneSampleLoss(
+        lambda z, _: float(value(z[np.newaxis], target)),
+        lambda z, _: np.asarray(slope(z[np.newaxis], target))[0],
+    )
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What `check_gradient` found.
+
+    Attributes
+    ----------
+    loops : GradientCheck
+        The loops against finite differences, with the worst entry by name.
+    engine : str
+        Which engine was held against the loops.
+    engine_worst, engine_tolerance : float
+        Its largest defect relative to the layer's largest entry, and what passes.
+    """
+
+    loops: GradientCheck
+    engine: str
+    engine_worst: float
+    engine_tolerance: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether both agree."""
+        return self.loops.passed and self.engine_worst <= self.engine_tolerance
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the finding as plain data."""
+        return {**asdict(self), "passed": self.passed}
+
+    def __str__(self) -> str:
+        verdict = "passed" if self.engine_worst <= self.engine_tolerance else "FAILED"
+        engine = f"{self.engine} engine against the loops: worst defect {self.engine_worst:.1e}"
+        return f"{self.loops}\n{verdict}: {engine} (tolerance {self.engine_tolerance:.0e})"
+
+
+def check_gradient(
+    m: Chain,
+    x: ArrayLike,
+    y: ArrayLike,
+    loss: AnyLoss = crossentropy,
+    *,
+    entries: int | Iterable[int] | None = None,
+    method: str = "central",
+    seed: int = 0,
+) -> Finding:
+    """Check the gradient of one sample's loss: loops against finite differences, engine against loops.
+
+    Parameters
+    ----------
+    x : (n_in,)
+        One sample, as the network takes it.
+    y : int, str or (K,)
+        Its class, or its target row.
+    entries : int or iterable of int, optional
+        How many entries of w to draw, or which; all by default.
+    method : "central", "complex" or "auto"
+        As in `layerloop.maths.checks.check_gradient`.
+
+    Raises
+    ------
+    ShapeError, LabelError, UnknownNameError, SettingError
+        As the network and the check raise them.
+
+    Examples
+    --------
+    >>> from layerloop import Chain, Dense, softmax
+    >>> check_gradient(Chain(Dense(4, 3, "tanh"), Dense(3, 2), softmax), [1.0, -1.0, 0.5, 0.0], 1).passed
+    True
+    """
+    net, w = notes_net(m, loss, y)
+    rows, _ = as_rows(x, m.architecture.n_in)
+    z_1 = m.inputs.apply(rows, m.dtype).astype(np.float64)[0]
+    target = _target(m, y, loss)
+    found = check_loops(net, w, z_1, target, entries=entries, method=method, seed=seed)
+    _, by_engine = value_and_gradient(m, x, y if isinstance(loss, tuple) else target, loss)
+    worst = _worst(net, gradient(net, w, z_1, target), by_engine.w.astype(np.float64))
+    return Finding(found, m.engine.name, worst, ENGINE_TOLERANCE[m.dtype])
+
+
+def _target(m: Chain, y: ArrayLike, loss: AnyLoss) -> NDArray[np.float64]:
+    """Return the target as a row (K,); a loss of one's own has y already, and its row is not looked at."""
+    if isinstance(loss, tuple):
+        return np.zeros(m.architecture.n_out)
+    if np.ndim(y) == 0 and make_plan(m, loss).integer_targets:
+        index = class_indices(m, np.asarray(y).reshape(1), 1)
+        row: NDArray[np.float64] = np.eye(m.architecture.n_out)[index[0]]
+        return row
+    return np.atleast_1d(np.asarray(y, dtype=np.float64))
+
+
+def _worst(net: Net, loops: NDArray[np.float64], engine: NDArray[np.float64]) -> float:
+    """Return the largest difference relative to the largest entry of its layer."""
+    pairs = zip(parameters(net, loops).values(), parameters(net, engine).values(), strict=True)
+    return float(np.max([np.abs(P - E).max() / (np.abs(P).max() or 1.0) for P, E in pairs]))  # max() would drop a NaN

@@ -1,0 +1,105 @@
+"""What every optimiser has in common: the state that its steps change, and the protocol of a rule.
+
+`init(rule, w)` makes the state; `rule.step(w, g, state)` changes w and the state in place and leaves g alone. Letters:
+w parameters, g gradient, r rate, t the number of this step counted from 1; all operations componentwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+import numpy as np
+
+from layerloop.optim.schedules import Rate, value_at
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Vector = NDArray[np.floating]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stretch of the parameter vector that has factors of its own.
+
+    Attributes
+    ----------
+    start, stop : int
+        Where it lies.
+    rate : float
+        What the rate is multiplied by there.
+    decay : float
+        What weight decay, of either kind, is multiplied by there.
+    """
+
+    start: int
+    stop: int
+    rate: float = 1.0
+    decay: float = 1.0
+
+
+@dataclass
+class State:
+    """What a rule remembers between steps.
+
+    Attributes
+    ----------
+    rule : Rule
+        Whose state it is.
+    t : int
+        Steps done.
+    slots : tuple of ndarray
+        Vectors of the length of w: the velocity of Momentum, the moments m and v of Adam, ...
+    scratch : ndarray
+        Working memory that carries nothing from step to step: as long as w, and twice as long where the rule steps
+        along a changed gradient (`Adjusted` with clipping or `l2`).
+    scale : float
+        What the rate of every step is multiplied by: 1 until a `ReduceOnPlateau` makes it less.
+    numbers : dict of str to float
+        Single numbers that are no function of t: NAdam's product of momenta `mu_product`, a plateau's `best` and
+        `waited`.
+    parts : tuple of Part
+        Where an `Adjusted` rule has factors of their own for parts of w; empty for other rules.
+    """
+
+    rule: Rule
+    t: int
+    slots: tuple[Vector, ...]
+    scratch: Vector
+    scale: float = 1.0
+    numbers: dict[str, float] = field(default_factory=dict)
+    parts: tuple[Part, ...] = ()
+
+    def copy(self) -> State:
+        """Return an independent copy."""
+        slots = tuple(slot.copy() for slot in self.slots)
+        return State(self.rule, self.t, slots, np.empty_like(self.scratch), self.scale, dict(self.numbers), self.parts)
+
+    def restore(self, other: State) -> None:
+        """Take over what steps change from an earlier copy."""
+        self.t, self.slots, self.scale, self.numbers = other.t, other.slots, other.scale, dict(other.numbers)
+
+
+@runtime_checkable
+class Rule(Protocol):
+    """An optimiser: its rate, how many slots it needs, and one step."""
+
+    @property
+    def slots(self) -> int:
+        """The number of vectors that the state carries from step to step."""
+        ...
+
+    @property
+    def rate(self) -> Rate:
+        """The step size r, or its schedule."""
+        ...
+
+    def step(self, w: Vector, g: Vector, state: State) -> None:
+        """Change w and the state in place by one step along the gradient g."""
+        ...
+
+
+def rate_now(rate: Rate, state: State) -> float:
+    """Return r of the step about to be taken: the rate after `state.t` steps, times `state.scale`."""
+    return value_at(rate, state.t) * state.scale

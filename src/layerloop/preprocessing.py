@@ -1,0 +1,171 @@
+"""What is done to an input before the first layer, as plain data that a model file can hold, and how to do it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from layerloop.arraylike import as_array
+from layerloop.data.batches import check_finite
+from layerloop.errors import InputError, SettingError, ShapeError, UnknownNameError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import ArrayLike, NDArray
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the rows that a network is given mean.
+
+    Parameters
+    ----------
+    scale : float, optional
+        What one unit of a raw uint8 input is worth: bytes are multiplied by it, floats are taken as they are.
+    center, spread : tuple of float
+        Per column, x <- (x - center) / spread; empty for none. The spread of a constant column is 1.
+    columns : tuple of str
+        Names of the columns, in order; empty where they have none.
+    image : (int, int), optional
+        Height and width where a row is a picture, flattened row after row.
+    box : int, optional
+        The longest side of the ink in such a picture; see `layerloop.data.prepare_image`.
+
+    Raises
+    ------
+    SettingError
+        Lengths that differ, a scale or a spread that is not positive.
+
+    Examples
+    --------
+    >>> Inputs(scale=1 / 255).apply(np.array([[0, 255]], dtype=np.uint8), "float32")
+    array([[0., 1.]], dtype=float32)
+    """
+
+    scale: float | None = None
+    center: tuple[float, ...] = ()
+    spread: tuple[float, ...] = ()
+    columns: tuple[str, ...] = ()
+    image: tuple[int, int] | None = None
+    box: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.scale is not None and not (0 < self.scale < np.inf):
+            raise SettingError(f"Inputs: scale must be positive and finite, got {self.scale!r}")
+        if len(self.center) != len(self.spread):
+            raise SettingError(f"Inputs: {len(self.center)} centers but {len(self.spread)} spreads")
+        if not all(np.isfinite(self.center)) or not all(0 < s < np.inf for s in self.spread):
+            raise SettingError("Inputs: every center must be finite and every spread positive and finite")
+
+    @property
+    def standardises(self) -> bool:
+        """Whether columns are centred and scaled."""
+        return bool(self.center)
+
+    def apply(self, X: NDArray[np.generic], dtype: str) -> NDArray[np.floating]:
+        """Return the rows that the first layer sees; the same array where nothing is to be done.
+
+        Raises
+        ------
+        InputError
+            Raw bytes for a network without a scale, or values that are not real numbers.
+        NonFiniteInputError
+            NaN or infinity.
+        """
+        if X.dtype == np.uint8:
+            X = self._unpacked(X, dtype)
+        elif X.dtype.kind not in "fiub":
+            raise InputError(f"the network takes real numbers, got dtype {X.dtype}")
+        if self.standardises:
+            X = (X.astype(np.float64) - np.array(self.center)) / np.array(self.spread)
+        with np.errstate(over="ignore"):  # a number too large for the type becomes infinity, which is refused
+            rows = np.ascontiguousarray(X, dtype=dtype)
+        if rows.size:
+            check_finite(rows)
+        return rows
+
+    def ready(self, X: NDArray[np.generic], dtype: str) -> tuple[NDArray[Any], float | None]:
+        """Return (rows, scale) as an engine takes them: raw bytes that only want their scale stay bytes.
+
+        Raises
+        ------
+        InputError, NonFiniteInputError
+            As `apply`.
+        """
+        if X.dtype == np.uint8 and self.scale is not None and not self.standardises:
+            return np.ascontiguousarray(X), self.scale
+        return self.apply(X, dtype), None
+
+    def _unpacked(self, X: NDArray[np.generic], dtype: str) -> NDArray[np.floating]:
+        if self.scale is None:
+            raise InputError(
+                "the input holds raw bytes (uint8), and this network stores no scale for them: "
+                "state it, Chain(..., inputs=Inputs(scale=1/255)) for images, or convert them to floats in the unit "
+                "the network was trained on"
+            )
+        unpacked: NDArray[np.floating] = np.multiply(X, np.dtype(dtype).type(self.scale), dtype=dtype)
+        return unpacked
+
+
+def standardised(X: ArrayLike, columns: tuple[str, ...] = ()) -> Inputs:
+    """Return inputs that give every column of X mean 0 and standard deviation 1; constant columns become 0.
+
+    Examples
+    --------
+    >>> standardised([[1.0, 5.0], [3.0, 5.0]]).center
+    (2.0, 5.0)
+    """
+    numbers = np.asarray(X, dtype=np.float64)
+    deviation = numbers.std(axis=0)
+    spread = np.where(deviation > 1e-12 * np.abs(numbers).max(axis=0, initial=0.0), deviation, 1.0)
+    return Inputs(center=tuple(numbers.mean(axis=0).tolist()), spread=tuple(spread.tolist()), columns=tuple(columns))
+
+
+def from_dict(values: Mapping[str, object]) -> Inputs:
+    """Return inputs from their plain data (lists become tuples).
+
+    Raises
+    ------
+    UnknownNameError
+        For a key that is none of the fields.
+    """
+    known = [field.name for field in fields(Inputs)]
+    for key in values:
+        if key not in known:
+            raise UnknownNameError(f"unknown description of the input {key!r}.{did_you_mean(key, known)}")
+    return Inputs(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})  # type: ignore[arg-type]
+
+
+def to_dict(inputs: Inputs) -> dict[str, object]:
+    """Return inputs as plain data, without what is not set."""
+    return {key: value for key, value in asdict(inputs).items() if value not in (None, ())}
+
+
+def as_rows(x: ArrayLike, n_in: int) -> tuple[NDArray[np.generic], bool]:
+    """Return (rows, single): one sample (n_in,) becomes a batch of one.
+
+    Raises
+    ------
+    ShapeError
+        When the width is not that of the network.
+    """
+    X = as_array(x, "the input")
+    single = X.ndim == 1
+    rows = X[np.newaxis] if single else X
+    if rows.ndim != 2 or rows.shape[1] != n_in:
+        got = f"{X.shape[-1]} in shape {X.shape}{_turned(X, n_in)}" if X.ndim else "a single number"
+        raise ShapeError(f"the network takes {n_in} numbers per sample, as ({n_in},) or (n, {n_in}); got {got}")
+    return rows, single
+
+
+def _turned(X: NDArray[np.generic], n_in: int) -> str:
+    """Return what to do about samples that lie the other way, or in more dimensions."""
+    if X.ndim == 2 and X.shape[0] == n_in:
+        return ": the notes' columns are rows here, pass x.T"
+    if X.ndim > 2 and math.prod(X.shape[1:]) == n_in:
+        return ": one row a sample, pass x.reshape(len(x), -1)"
+    return ""

@@ -1,0 +1,7 @@
+"""Training: the loop, what hangs off it, and its record."""
+
+from layerloop.training.callbacks import Progress, Stop, read_history, throttle, write_history
+from layerloop.training.history import History
+from layerloop.training.loop import train
+
+__all__ = ["History", "Progress", "Stop", "read_history", "throttle", "train", "write_history"]

@@ -1,0 +1,299 @@
+"""The training loop: stretches of steps in the engine, callbacks between them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+
+from layerloop import optim
+from layerloop.data.batches import DataLoader, Ncycle
+from layerloop.errors import DivergenceError, InputError, NetworkError, SettingError
+from layerloop.network import evaluate, layout, make_plan, make_rows, setup
+from layerloop.settings import blas_threads, whole
+from layerloop.training.callbacks import Progress, Stop, as_callback, stop_of
+from layerloop.training.history import History
+from layerloop.vocabulary import crossentropy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from layerloop.engine import Rows
+    from layerloop.network import AnyLoss, Chain
+    from layerloop.plan import Plan
+    from layerloop.preprocessing import Inputs
+    from layerloop.training.callbacks import Callback
+
+Watched: TypeAlias = "tuple[ArrayLike, ArrayLike] | Mapping[str, tuple[ArrayLike, ArrayLike]]"
+
+STRETCH = 0.05  # seconds between looks at the callbacks and at Ctrl-C
+
+
+def train(
+    m: Chain,
+    data: DataLoader | Ncycle,
+    loss: AnyLoss = crossentropy,
+    optimizer: optim.Rule | str | None = None,
+    epochs: int = 1,
+    callbacks: Sequence[Callable[..., object]] | Callable[..., object] = (),
+    *,
+    validation: Watched | None = None,
+    state: optim.State | None = None,
+    threads: int | None = None,
+) -> History:
+    """Train a network in place: w <- w - step(gradient of the mean loss of a batch), pass after pass.
+
+    Parameters
+    ----------
+    m : Chain
+        The network; its parameters change.
+    data : DataLoader, or ncycle of one
+        Rows and targets. Raw bytes keep their scale: it becomes the network's `inputs.scale`.
+    loss : loss, its name, or a pair (value, gradient)
+        `value(outputs, y)` is the mean loss of a batch, `gradient(outputs, y)` its derivative in the outputs.
+    optimizer : Rule, or its name
+        Adam(1e-3) by default; a name stands for the rule with its own settings. A schedule in it that does not know how
+        many steps there are learns it here: the steps of this call and of the state before it.
+    epochs : int
+        Passes over the data (times those of an ncycle).
+    callbacks : function or sequence of functions
+        Each is called between stretches of steps, at the latest every tenth of a second or after each step that is
+        longer, and at every end of a pass, with the `Progress` or, if it takes no argument, without. One that
+        returns `Stop(reason)` ends training.
+    validation : (X, y), or a mapping of names to such pairs, optional
+        Data whose figures go into every row of the history, as `validation_loss` or under the names given.
+    state : State, optional
+        An optimiser's state to go on from: `history.state` of an earlier call.
+    threads : int, optional
+        Threads of BLAS; by default as the process has them.
+
+    Returns
+    -------
+    History
+        One row a pass, and why training ended.
+
+    Raises
+    ------
+    InputError
+        Data that do not fit the network; found before the first step.
+    DivergenceError
+        A loss that stops being finite. The network then keeps the last parameters whose loss was finite.
+    KeyboardInterrupt
+        Ctrl-C goes through; the network keeps the steps done.
+
+    Examples
+    --------
+    >>> from layerloop import Chain, Dense, softmax
+    >>> m = Chain(Dense(3, 2), softmax)
+    >>> history = train(m, DataLoader((np.eye(3), [0, 1, 1]), batchsize=2), epochs=5)
+    >>> len(history.epochs), history.stopped
+    (5, 'all epochs done')
+    """
+    run = Run.begin(m, data, loss, optimizer, epochs, state, validation)
+    called = [as_callback(function) for function in ([callbacks] if callable(callbacks) else callbacks or ())]
+    stopped = None
+    with blas_threads(threads):
+        for epoch in range(1, run.epochs + 1):
+            stopped = run.one_pass(epoch, called)
+            if stopped:
+                break
+    run.history.stopped = stopped.reason if stopped else "all epochs done"
+    run.history.seconds = run.clock()
+    return run.history
+
+
+@dataclass
+class Stretch:
+    """One call of the engine: what it started from, so that its steps can be taken again, and what it was given."""
+
+    w: NDArray[np.floating]
+    state: optim.State
+    order: NDArray[np.intp]
+
+
+@dataclass
+class Run:
+    """One call to `train`: what it is given and what it has done so far."""
+
+    m: Chain
+    plan: Plan
+    rows: Rows
+    loader: DataLoader
+    epochs: int
+    state: optim.State
+    history: History
+    watched: Mapping[str, tuple[ArrayLike, ArrayLike]]
+    start: float = field(default_factory=time.perf_counter)
+    samples: int = 0
+    step_seconds: float = STRETCH  # so that the first stretch is a single step, which is timed
+    previous: Stretch | None = None
+
+    @classmethod
+    def begin(
+        cls,
+        m: Chain,
+        data: DataLoader | Ncycle,
+        loss: AnyLoss,
+        optimizer: optim.Rule | str | None,
+        epochs: int,
+        state: optim.State | None,
+        validation: Watched | None,
+    ) -> Run:
+        """Check everything that can be checked before the first step."""
+        loader, cycles = (data.loader, data.n) if isinstance(data, Ncycle) else (data, 1)
+        if not isinstance(loader, DataLoader) or loader.y is None:
+            got = "one without y" if isinstance(loader, DataLoader) else f"a {type(data).__name__}"
+            raise InputError(f"train goes over DataLoader((X, y)), or ncycle of one; got {got}")
+        rule = optimizer or (state.rule if state else optim.Adam(1e-3))
+        rule = optim.rule_named(rule) if isinstance(rule, str) else rule
+        optim.check_rule(rule)
+        plan = make_plan(m, loss)
+        if not m.architecture.size:
+            raise SettingError("this chain has no parameters to train")
+        if not np.isfinite(m.flat).all():
+            raise NetworkError("the network already holds parameters that are not finite: start from another one")
+        if plan.loss == "crossentropy" and _gives_scores(m):
+            raise NetworkError(
+                "crossentropy takes probabilities, but this chain has no softmax: add one, or use logitcrossentropy"
+            )
+        total = cycles * whole(epochs, "epochs", least=0)
+        rule = optim.settled(rule, max(len(loader) * total + (state.t if state else 0), 1))
+        state = optim.resume(state, rule, m.flat, layout(m)) if state else setup(rule, m)
+        inputs = m.inputs
+        m.inputs = _with_scale(inputs, loader.scale)
+        try:
+            watched = _watched(m, validation, plan)
+            _check_watched(rule, watched)
+            rows = make_rows(m, loader.X, loader.y, plan)
+        except BaseException:
+            m.inputs = inputs
+            raise
+        return cls(m, plan, rows, loader, total, state, History(state=state), watched)
+
+    def clock(self) -> float:
+        """Return the seconds since the start."""
+        return time.perf_counter() - self.start
+
+    def one_pass(self, epoch: int, callbacks: Sequence[Callback]) -> Stop | None:
+        """Go over the data once, in stretches; return the stop that a callback asked for."""
+        order, batch = self.loader.order(self.loader.epoch), self.loader.batchsize
+        self.loader.epoch += 1
+        steps, done, summed = len(self.loader), 0, 0.0
+        while done < steps:
+            count = min(steps - done, max(1, int(STRETCH / self.step_seconds)))
+            part = order[done * batch : (done + count) * batch]
+            summed += self._stretch(part, epoch, done)
+            done += count
+            seen = min(done * batch, len(order))
+            self.samples += len(part)
+            mean = summed / seen
+            row = self._end_pass(epoch, mean) if done == steps else None
+            now = Progress(self.m, epoch, self.epochs, done, steps, mean, self.clock(), self.samples, row)
+            # All of them are called: the one that stops training may stand first.
+            stops = list(filter(None, [stop_of(callback(now)) for callback in callbacks]))
+            if stops:
+                return stops[0]
+        return None
+
+    def _stretch(self, order: NDArray[np.intp], epoch: int, done: int) -> float:
+        """Take the steps of one stretch; return the sum of the samples' losses."""
+        m, batch = self.m, self.loader.batchsize
+        losses = np.empty(math.ceil(len(order) / batch))
+        now = Stretch(m.flat.copy(), self.state.copy(), order)
+        begun = time.perf_counter()
+        taken = m.engine.train(m.flat, self.state, self.rows, order, self.plan, batch, losses)
+        self.step_seconds = max(time.perf_counter() - begun, 1e-9) / len(losses)  # a coarse clock may show 0
+        if taken < len(losses) or not np.isfinite(m.flat).all():
+            raise self._diverged(epoch, done + self._go_back(now, taken))
+        self.previous = now
+        sizes = np.full(len(losses), batch)
+        sizes[-1] = len(order) - batch * (len(losses) - 1)
+        return float(losses @ sizes)
+
+    def _go_back(self, now: Stretch, taken: int) -> int:
+        """Return to the parameters before the last update that was made; return the step at fault, counted in `now`.
+
+        The steps are deterministic, so they are taken again, one by one: those of this stretch, or those of the one
+        before it where no update of this one was made. A parameter may overflow steps before the loss shows it, and
+        where a stretch ends is a matter of time; so it is here that the first such step is found.
+        """
+        begin = now if taken else self.previous or now
+        batch, one, step = self.loader.batchsize, np.empty(1), 0
+        w, state = self.m.flat, begin.state.copy()
+        w[...] = begin.w
+        kept = (begin.w, begin.state)
+        for start in range(0, len(begin.order), batch):
+            step += 1
+            before = (w.copy(), state.copy())
+            if not self.m.engine.train(w, state, self.rows, begin.order[start : start + batch], self.plan, batch, one):
+                break
+            kept = before
+            if not np.isfinite(w).all():
+                break
+        w[...] = kept[0]
+        self.state.restore(kept[1])
+        return step if begin is now else 1
+
+    def _diverged(self, epoch: int, step: int) -> DivergenceError:
+        largest = float(np.abs(self.rows.X[: 100 * self.loader.batchsize]).max()) * (self.rows.scale or 1.0)
+        if (epoch, step) == (1, 1):
+            cause = "it was so before the first update: look for very large numbers in X or y"
+        elif largest > 100:
+            cause = f"inputs reach {largest:.3g}: scale them to about 1"
+        else:
+            rate = optim.base_of(self.state.rule.rate)
+            cause = f"the rate {rate:g} is likely too high: try {rate / 10:g}"
+        return DivergenceError(
+            f"the loss or a parameter stopped being finite in epoch {epoch}, step {step}; {cause}. "
+            "The network keeps the last parameters whose loss was finite.",
+            epoch=epoch,
+            step=step,
+        )
+
+    def _end_pass(self, epoch: int, loss: float) -> dict[str, float]:
+        seconds = self.clock()
+        row = {"epoch": epoch, "loss": loss, "seconds": seconds, "samples_per_second": self.samples / seconds}
+        for name, (X, y) in self.watched.items():
+            row |= {f"{name}_{figure}": value for figure, value in evaluate(self.m, X, y, self.plan.loss).items()}
+        self.history.epochs.append(row)
+        optim.watch(self.state, row)
+        return row
+
+
+def _gives_scores(m: Chain) -> bool:
+    """Whether the outputs are an affine map's: scores, not probabilities (a sigmoid's or the like are left to you)."""
+    layers = m.architecture.layers
+    return m.architecture.head == "identity" and bool(layers) and layers[-1].activation == "identity"
+
+
+def _with_scale(inputs: Inputs, scale: float | None) -> Inputs:
+    """Return the network's inputs with the loader's scale; one that a network already has is not replaced."""
+    if scale is None or inputs.scale == scale:
+        return inputs
+    if inputs.scale is not None:
+        raise InputError(f"the network takes bytes at scale {inputs.scale:g}, the loader gives them at {scale:g}")
+    return replace(inputs, scale=scale)
+
+
+def _watched(m: Chain, validation: Watched | None, plan: Plan) -> dict[str, tuple[ArrayLike, ArrayLike]]:
+    """Return the data to watch by name; a wrong shape or label is found now."""
+    named = validation if isinstance(validation, Mapping) else {"validation": validation} if validation else {}
+    for name, pair in named.items():
+        if not isinstance(pair, tuple) or len(pair) != 2:
+            raise InputError(f"{name} data must be a pair (X, y), got {type(pair).__name__}")
+        make_rows(m, *pair, plan)
+    return dict(named)
+
+
+def _check_watched(rule: optim.Rule, watched: Mapping[str, object]) -> None:
+    """Raise SettingError for a plateau schedule whose figure no row of the history will have."""
+    plateau = optim.plateau_in(rule.rate)
+    if plateau and plateau.on != "loss" and not any(plateau.on.startswith(f"{name}_") for name in watched):
+        had = ", ".join(["loss", *(f"{name}_..." for name in watched)])
+        raise SettingError(f"{type(plateau).__name__} watches {plateau.on!r}, but training will have {had}")

@@ -1,0 +1,307 @@
+"""From a named data set and a recipe to all that `train` needs: network, batches, data to test on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from layerloop import describe, optim
+from layerloop.data.batches import DataLoader
+from layerloop.errors import InputError, NetworkError, SettingError, look_up
+from layerloop.network import Chain, evaluate
+from layerloop.plan import ACTIVATIONS, HEADS, LOSSES, fused_name, known_name
+from layerloop.preprocessing import Inputs, standardised
+from layerloop.readings import READINGS, classifier, dense_layers
+from layerloop.settings import float_name, whole
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    from layerloop.data import Dataset
+    from layerloop.training.callbacks import Progress
+
+    Data = tuple[NDArray[np.generic], NDArray[np.generic]]
+
+# A target this many times its own deviation away from zero keeps no three digits of that deviation in float32.
+FARTHEST = {"float32": 1e4, "float64": 1e12}
+SEEN = 2000  # pictures that are looked at to learn how large their drawings are
+LARGEST = 1e150  # of a column to be standardised: squares beyond have no room in float64
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train on a data set; the defaults are the notes' run (section 7.3).
+
+    Parameters
+    ----------
+    reading : "program" or "notes"
+    layers : tuple of int
+        Widths of the hidden layers; empty for a single layer.
+    activation, head, loss, optimizer : str
+        Rows of the tables; head and loss by default those of the reading and of the kind of target.
+    rate : float, optional
+        By default the optimiser's own.
+    schedule : str, optional
+        Row of the table of schedules, with the rate as its base.
+    decay : float, optional
+        Decoupled weight decay, on every parameter; by default the optimiser's own, which only adamw has.
+    clip : float, optional
+        Bound of the gradient's global norm.
+    batch_size, epochs, seed : int
+    validation, test : float
+        Shares of the rows held out; `test` is taken where the data set has no test split of its own, and first.
+    dtype : str
+
+    Raises
+    ------
+    SettingError, UnknownNameError, NetworkError
+        All that is wrong whatever the data are: found here, before any are read.
+
+    Examples
+    --------
+    >>> Recipe(activation="rely")
+    Traceback (most recent call last):
+    layerloop.errors.UnknownNameError: unknown activation 'rely'. Did you mean 'relu'?
+    """
+
+    reading: str = "program"
+    layers: tuple[int, ...] = (32,)
+    activation: str = "sigmoid"
+    head: str | None = None
+    loss: str | None = None
+    optimizer: str = "adam"
+    rate: float | None = None
+    schedule: str | None = None
+    decay: float | None = None
+    clip: float | None = None
+    batch_size: int = 128
+    epochs: int = 20
+    seed: int = 0
+    validation: float = 0.0
+    test: float = 0.2
+    dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        self.rule()
+        reading = look_up(READINGS, self.reading, "reading")
+        known_name(self.activation, ACTIVATIONS, "activation")
+        head = known_name(self.head or reading.head, HEADS, "head")
+        if self.loss is not None:
+            fused_name(head, known_name(self.loss, LOSSES, "loss"))
+        if head == "identity" and self.loss == "crossentropy":
+            raise NetworkError("crossentropy takes probabilities: head identity goes with loss logitcrossentropy")
+        for width in self.layers:
+            whole(width, "the width of a layer", least=1)
+        for name, least in (("batch_size", 1), ("epochs", 0), ("seed", 0)):
+            whole(getattr(self, name), name, least=least)
+        for name in ("validation", "test"):
+            if not 0 <= getattr(self, name) < 1:
+                raise SettingError(f"the share held out for {name} must be in [0, 1), got {getattr(self, name)!r}")
+        float_name(self.dtype)
+
+    def rule(self) -> optim.Rule:
+        """Return the optimiser."""
+        settings: dict[str, Any] = {} if self.rate is None else {"rate": self.rate}
+        if self.schedule is not None:
+            rate = optim.base_of(optim.rule_named(self.optimizer, **settings).rate)
+            settings["rate"] = optim.schedule_named(self.schedule, rate)
+        around: dict[str, Any] = {} if self.clip is None else {"clip_norm": self.clip}
+        if self.decay is not None:
+            (settings if self.optimizer == "adamw" else around)["decay"] = self.decay
+        return optim.rule_named(self.optimizer, adjusted=around or None, **settings)
+
+
+@dataclass
+class Task:
+    """A network and the data it is trained, watched and tested on.
+
+    Attributes
+    ----------
+    m : Chain
+    loader : DataLoader
+    loss : str
+    rule : Rule
+    held : dict
+        Data by name, "validation" and "test", as `train` and `evaluate` take them.
+    done : list of str
+        What was done to the data, in sentences.
+    target : (float, float)
+        Center and spread of the values while training; (0, 1) for classes.
+    """
+
+    m: Chain
+    loader: DataLoader
+    loss: str
+    rule: optim.Rule
+    held: dict[str, Data]
+    done: list[str] = field(default_factory=list)
+    target: tuple[float, float] = (0.0, 1.0)
+
+    def figures(self, name: str) -> dict[str, float]:
+        """Return the figures of held-out data, in the units of the target."""
+        return self._in_units(evaluate(self.m, *self.held[name], loss=self.loss))
+
+    def in_units(self, now: Progress) -> Progress:
+        """Return the progress of training with every loss in the units of the target."""
+        row = None if now.row is None else self._in_units(now.row)
+        return replace(now, loss=now.loss * self.target[1] ** 2, row=row)
+
+    def _in_units(self, figures: Mapping[str, float]) -> dict[str, float]:
+        """A mean of squares grows with the square of the spread; the spread of classes is 1."""
+        unit = self.target[1] ** 2
+        return {name: value * unit if name.endswith("loss") else value for name, value in figures.items()}
+
+    def finish(self) -> None:
+        """Bring network and data back to the units of the target, once training is over.
+
+        The last layer is affine and the head the identity, so spread * (W z + b) + center is folded into W and b.
+        """
+        center, spread = self.target
+        if (center, spread) == (0.0, 1.0):
+            return
+        block = self.m.architecture.blocks(self.m.flat)[-1]
+        block *= spread
+        block[-1] += center
+        self.held = {name: (X, np.asarray(y, np.float64) * spread + center) for name, (X, y) in self.held.items()}
+        self.target = (0.0, 1.0)
+
+
+def prepare(data: Dataset, test: Dataset | None, recipe: Recipe) -> Task:
+    """Return network, batches and held-out data for a data set.
+
+    Raises
+    ------
+    InputError
+        Too few rows or classes.
+    SettingError, UnknownNameError, NetworkError
+        A recipe that cannot be followed with these data.
+    """
+    done: list[str] = []
+    loss = _loss(data, recipe)
+    part, held = _held_out(data, test, recipe, done)
+    inputs = _inputs(data, part[0], done)
+    m = _network(data, recipe, inputs)
+    target = (0.0, 1.0)
+    if data.kind == "values":
+        target = _standard(part[1], data.name, recipe.dtype)
+        done.append("the target is standardised while training; every figure is in its own units")
+        part, held = _scaled(part, target), {name: _scaled(pair, target) for name, pair in held.items()}
+    loader = DataLoader(part, batchsize=recipe.batch_size, seed=recipe.seed, scale=data.scale)
+    return Task(m, loader, loss, recipe.rule(), held, done, target)
+
+
+def _loss(data: Dataset, recipe: Recipe) -> str:
+    """Return the loss of the recipe, or the one that fits the target and the head."""
+    if data.kind == "classes":
+        loss = recipe.loss or ("logitcrossentropy" if recipe.head == "identity" else "crossentropy")
+    else:
+        loss = recipe.loss or "mse"
+    if (loss == "mse") != (data.kind == "values"):
+        raise NetworkError(f"the target of {data.name} holds {data.kind}, which loss {loss} does not fit: leave it out")
+    return loss
+
+
+def _held_out(data: Dataset, test: Dataset | None, recipe: Recipe, done: list[str]) -> tuple[Data, dict[str, Data]]:
+    """Take the held-out shares out of the training rows, each class (or range of values) in its proportion."""
+    held: dict[str, Data] = {} if test is None else {"test": (test.X, test.y)}
+    shares = {"test": 0.0 if test is not None else recipe.test, "validation": recipe.validation}
+    X, y = data.X, data.y
+    for stream, (name, share) in enumerate(shares.items()):
+        if not share:
+            continue
+        out = _chosen(y, share, np.random.default_rng((recipe.seed, 7, stream)))
+        rows = describe.count(len(y), "row")
+        if out.all() or not out.any():
+            raise InputError(f"{data.name}: {rows} are too few to hold out {share:.0%} for {name}; a share of 0 may do")
+        done.append(f"{out.sum():,} of {rows} ({share:.0%}) held out for {name}, drawn by the seed")
+        held[name] = (X[out], y[out])
+        X, y = X[~out], y[~out]
+    return (X, y), held
+
+
+def _chosen(y: NDArray[np.generic], share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Mark that share of the rows, evenly along the sorted target and at random among equals."""
+    order = np.lexsort((rng.random(len(y)), y))
+    steps = np.floor(np.arange(len(y) + 1) * share + 0.5)
+    marked = np.zeros(len(y), dtype=bool)
+    marked[order] = np.diff(steps) > 0
+    return marked
+
+
+def _inputs(data: Dataset, X: NDArray[np.generic], done: list[str]) -> Inputs:
+    if data.scale is not None or data.image is not None:
+        box = data.box if data.box is not None or data.image is None else _box(X[:SEEN].reshape(-1, *data.image))
+        return Inputs(scale=data.scale, image=data.image, box=box)
+    if not np.abs(X).max() < LARGEST:
+        raise InputError(f"{data.name}: a column reaches {np.abs(X).max():.3g}: rescale it")
+    done.append("every column is brought to mean 0 and standard deviation 1, as it is in the training rows")
+    return standardised(X, data.columns)
+
+
+def _box(pictures: NDArray[np.generic]) -> int:
+    """Return the median length of the longer side of the ink, to which a drawing of another size is brought.
+
+    Ink is brighter than a quarter of the brightest: what is fainter does not count in `prepare_image` either.
+    """
+    values = pictures.astype(np.float64)
+    ink = values > 0.25 * values.max()
+    sides = [_lengths(ink.any(axis=axis)) for axis in (1, 2)]
+    longer = int(np.median(np.maximum(*sides)))
+    h, w = ink.shape[1:]
+    return int(min(max(longer, 1), h, w))
+
+
+def _lengths(lines: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Return the length from the first to the last True of each line, 0 where there is none."""
+    ends = lines.shape[1] - lines[:, ::-1].argmax(axis=1)
+    return np.where(lines.any(axis=1), ends - lines.argmax(axis=1), 0)
+
+
+def _network(data: Dataset, recipe: Recipe, inputs: Inputs) -> Chain:
+    n_in = data.X.shape[1]
+    settings = {"seed": recipe.seed, "dtype": recipe.dtype, "inputs": inputs}
+    if data.kind == "classes":
+        if len(data.classes) < 2:
+            raise InputError(
+                f"{data.name} has a single class, {', '.join(data.classes)}; there is nothing to tell apart"
+            )
+        return classifier(
+            recipe.reading,
+            n_in,
+            recipe.layers,
+            len(data.classes),
+            activation=recipe.activation,
+            head=recipe.head,
+            classes=data.classes,
+            **settings,  # type: ignore[arg-type]
+        )
+    if recipe.reading != "program" or recipe.head not in (None, "identity"):
+        raise NetworkError("a target of values has neither reading nor head: leave both out")
+    return Chain(*dense_layers((n_in, *recipe.layers, 1), recipe.activation), **settings)  # type: ignore[arg-type]
+
+
+def _standard(y: NDArray[np.generic], name: str, dtype: str) -> tuple[float, float]:
+    """Return center and spread, where the network's numbers can hold them once they are folded into its last layer."""
+    values = y.astype(np.float64)
+    largest = float(np.abs(values).max())
+    hint = "use dtype float64, or " if dtype == "float32" else ""
+    if not largest < np.sqrt(float(np.finfo(dtype).max)) / 10:  # its square must have room
+        raise InputError(f"the target of {name} reaches {largest:.3g}, too much for {dtype}: {hint}rescale it")
+    center, spread = float(values.mean()), float(values.std())
+    if spread <= 1e-14 * largest:
+        return center, 1.0
+    if abs(center) > FARTHEST[dtype] * spread:
+        raise InputError(
+            f"the target of {name} is {center:.6g} +- {spread:.2g}, which {dtype} has too few digits for: "
+            f"{hint}subtract {center:.6g}"
+        )
+    return center, spread
+
+
+def _scaled(data: Data, target: tuple[float, float]) -> Data:
+    return data[0], (data[1].astype(np.float64) - target[0]) / target[1]

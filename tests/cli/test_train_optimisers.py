@@ -1,0 +1,57 @@
+"""The command's ways to an optimiser: --optimizer, --schedule, --decay and --clip, and what the model file keeps."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from layerloop import load
+from layerloop.cli import main
+from layerloop.optim import RULES, SCHEDULES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def trained(out: Path, *options: str) -> int:
+    return main(["train", "digits", "--layers", "none", "--epochs", "2", "--json", "--out", str(out), *options])
+
+
+@pytest.mark.parametrize("name", RULES)
+def test_every_optimiser_trains_with_decay_and_clipping(name: str, tmp_path: Path) -> None:
+    out = tmp_path / "m.safetensors"
+    assert trained(out, "--optimizer", name, "--decay", "0.01", "--clip", "1") == 0
+    recipe = load(out).record["recipe"]
+    assert (recipe["optimizer"], recipe["decay"], recipe["clip"], recipe["schedule"]) == (name, 0.01, 1.0, None)  # type: ignore[index]
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_every_schedule_trains_and_is_in_the_record(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "m.safetensors"
+    assert trained(out, "--schedule", name.replace("_", "-"), "--rate", "0.05") == 0
+    printed = json.loads(capsys.readouterr().out.splitlines()[-1])
+    for recipe in (printed["recipe"], load(out).record["recipe"]):
+        assert (recipe["schedule"], recipe["rate"]) == (name, 0.05)  # type: ignore[index]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--schedule", "cosin"], "unknown schedule 'cosin'. Did you mean 'cosine'?"),
+        (["--optimizer", "loin"], "unknown optimizer 'loin'. Did you mean 'lion'?"),
+        (["--clip", "0"], "clip_norm must be positive and finite, got 0.0"),
+        (["--decay", "-1"], "decay must be in [0, inf), got -1.0"),
+        (["--optimizer", "adamw", "--decay", "-1"], "AdamW: decay must be in [0, inf), got -1.0"),
+    ],
+)
+def test_what_cannot_be_is_said_in_one_line(
+    options: list[str], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "m.safetensors"
+    assert trained(out, *options) == 2
+    assert said in capsys.readouterr().err
+    assert not out.exists()

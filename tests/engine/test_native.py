@@ -1,0 +1,495 @@
+"""The compiled engine against the NumPy engine, and what only a compiled engine can get wrong."""
+
+from __future__ import annotations
+
+import ctypes
+import multiprocessing
+import os
+import subprocess
+import sys
+import threading
+import time
+from itertools import product
+
+import numpy as np
+import pytest
+
+from layerloop import Chain, DataLoader, train
+from layerloop.engine import ReferenceEngine, Rows, engine_name, make_engine, native
+from layerloop.errors import SettingError
+from layerloop.network import make_plan
+from layerloop.optim import Cosine, init
+from layerloop.optim.rules import RULES, Adam, Descent, Momentum
+from layerloop.plan import ACTIVATIONS, FUSED, HEADS, LOSSES, Architecture, Dense, Plan
+
+pytestmark = pytest.mark.skipif(not native.available(), reason="the compiled engine is not built: no C++17 compiler")
+
+TOLERANCE = {"float64": 1e-12, "float32": 1e-5}  # relative to the largest entry of what is compared
+BATCHES = (1, 7, 64, 128, 1000)
+PAIRS = [(head, loss) for head, loss in product(HEADS, LOSSES) if loss != "logitcrossentropy" or head == "identity"]
+ISAS = ("baseline", "v3", "v4")
+
+
+def far(got: np.ndarray | float, expected: np.ndarray | float) -> float:
+    difference = np.abs(np.asarray(got, np.float64) - expected).max(initial=0.0)
+    return float(difference / max(np.abs(expected).max(initial=0.0), np.finfo(float).tiny))
+
+
+class Case:
+    """A random network, rows and targets, with both engines."""
+
+    def __init__(
+        self,
+        widths: tuple[int, ...] = (20, 40, 30, 5),
+        activation: str = "tanh",
+        head: str = "softmax",
+        loss: str = "crossentropy",
+        dtype: str = "float64",
+        n: int = 128,
+    ) -> None:
+        rng = np.random.default_rng((*widths, n))
+        names = [activation] * (len(widths) - 1)
+        if (head, loss) == ("identity", "crossentropy"):
+            names[-1] = "sigmoid"  # a cross-entropy of outputs themselves wants them positive
+        layers = tuple(Dense(a, b, name) for a, b, name in zip(widths[:-1], widths[1:], names, strict=True))
+        self.architecture = a = Architecture(layers, head, widths[0])
+        self.plan = Plan(a, loss, dtype)
+        self.w = (0.3 * rng.normal(size=a.size)).astype(dtype)
+        self.X = rng.normal(size=(n, widths[0])).astype(dtype)
+        classes = rng.integers(a.n_out, size=n)
+        self.y = classes if self.plan.integer_targets else rng.normal(size=(n, a.n_out)).astype(dtype)
+        self.soft = rng.dirichlet(np.ones(a.n_out), size=n).astype(dtype)
+        self.order = rng.permutation(n)
+        self.numpy, self.native = (make_engine(a, dtype, name) for name in ("numpy", "native"))
+
+    def rows(self) -> Rows:
+        return Rows(self.X, self.y)
+
+    def trained(self, engine: object, rule: object, batch: int = 32, passes: int = 3) -> tuple:
+        w, state = self.w.copy(), init(rule, self.w)
+        losses = np.empty(-(-len(self.order) // batch))
+        for _ in range(passes):
+            taken = engine.train(w, state, self.rows(), self.order, self.plan, batch, losses)
+            assert taken == len(losses)
+        return w, state, losses
+
+
+# -- agreement -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize(("head", "loss"), PAIRS, ids=lambda name: name)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_loss_gradient_and_outputs_are_those_of_the_numpy_engine(
+    activation: str, head: str, loss: str, dtype: str
+) -> None:
+    for n, soft in [(n, False) for n in BATCHES] + [(7, True), (128, True)]:
+        case = Case((9, 40, 17, 5), activation, head, loss, dtype, n)
+        rows = Rows(case.X, case.soft if soft and loss != "mse" else case.y)
+        slopes = [np.empty_like(case.w) for _ in range(2)]
+        a, b = (
+            e.value_and_gradient(case.w, rows, case.plan, g)
+            for e, g in zip((case.numpy, case.native), slopes, strict=True)
+        )
+        assert far(b, a) < TOLERANCE[dtype], n
+        assert far(slopes[1], slopes[0]) < TOLERANCE[dtype], n
+        (P, a), (R, b) = (e.outputs_and_loss(case.w, rows, case.plan) for e in (case.numpy, case.native))
+        assert far(b, a) < TOLERANCE[dtype], n
+        assert far(R, P) < TOLERANCE[dtype], n
+        np.testing.assert_array_equal(case.native.outputs(case.w, case.X), R)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("head", HEADS)
+def test_the_output_of_every_layer_is_that_of_the_numpy_engine(head: str, dtype: str) -> None:
+    for n in BATCHES:
+        case = Case((9, 40, 17, 5), "gelu", head, "mse", dtype, n)
+        ours, theirs = case.native.activations(case.w, case.X), case.numpy.activations(case.w, case.X)
+        assert [z.shape for z in ours] == [z.shape for z in theirs]
+        assert max(map(far, ours, theirs)) < TOLERANCE[dtype]
+
+
+@pytest.mark.parametrize("widths", [(1, 1), (784, 32, 10), (300, 200, 150, 3), (3, 5, 4, 2, 6, 2)])
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_narrow_wide_and_deep_networks_agree(widths: tuple[int, ...], dtype: str) -> None:
+    for n in (1, 33, 96, 256, 520, 1100):
+        case = Case(widths, "sigmoid", "modified_softmax", "crossentropy", dtype, n)
+        slopes = [np.empty_like(case.w) for _ in range(2)]
+        for engine, g in zip((case.numpy, case.native), slopes, strict=True):
+            engine.value_and_gradient(case.w, case.rows(), case.plan, g)
+        assert far(slopes[1], slopes[0]) < TOLERANCE[dtype], n
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("name", RULES)
+def test_steps_of_every_rule_are_those_of_the_numpy_engine(name: str, dtype: str) -> None:
+    case = Case(dtype=dtype, n=100)
+    rule = RULES[name](rate=1e-3)
+    (w, state, losses), (v, other, sums) = (case.trained(e, rule, passes=25) for e in (case.native, case.numpy))
+    assert state.t == other.t == 100
+    loose = {"float64": 1e-10, "float32": 3e-4}[dtype]  # a hundred steps carry rounding on, those of Adam most
+    assert far(w, v) < loose
+    assert far(losses, sums) < loose
+    assert all(far(*slots) < loose for slots in zip(state.slots, other.slots, strict=True))
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("name", RULES)
+def test_an_update_has_the_bits_of_the_rule(name: str, dtype: str) -> None:
+    case = Case((50, 90, 5), dtype=dtype, n=64)  # more parameters than one block of the update
+    rule = RULES[name](rate=0.01)
+    w, state, _ = case.trained(case.native, rule, batch=64, passes=3)
+    v, other, g = case.w.copy(), init(rule, case.w), np.empty_like(case.w)
+    rows = Rows(case.X[case.order], case.y[case.order])
+    for _ in range(3):
+        case.native.value_and_gradient(v, rows, case.plan, g)
+        rule.step(v, g, other)
+    np.testing.assert_array_equal(w, v)
+    for ours, theirs in zip(state.slots, other.slots, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_the_compiled_tables_stand_in_the_order_of_the_names() -> None:
+    assert [rule.__name__ for rule in native.KINDS] == ["Descent", "Momentum", "Nesterov", "RMSProp", "Adam", "AdamW"]
+    assert ACTIVATIONS == ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish",
+                           "softplus", "hard_sigmoid")  # fmt: skip
+    assert HEADS == ("identity", "softmax", "modified_softmax")  # network.h, Head
+    assert {*FUSED.values()} == {"softmax_crossentropy", "modified_softmax_crossentropy"}
+
+
+# -- how data lie in memory --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_strided_and_read_only_rows_give_the_same_bits(dtype: str) -> None:
+    case = Case(dtype=dtype, n=150)
+    locked = case.X.copy()
+    locked.flags.writeable = False
+    expected = case.trained(case.native, Adam(0.01))
+    for X in (np.asfortranarray(case.X), np.repeat(case.X, 3, axis=1)[:, ::3], case.X[::-1].copy()[::-1], locked):
+        case.X = X
+        for got, want in zip(case.trained(case.native, Adam(0.01))[::2], expected[::2], strict=True):
+            np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_bytes_with_a_scale_are_the_scaled_floats(dtype: str) -> None:
+    case = Case((30, 40, 5), dtype=dtype, n=150)
+    raw = np.random.default_rng(1).integers(256, size=case.X.shape, dtype=np.uint8)
+    results = []
+    for X, scale in ((raw, 1 / 255), (raw * np.dtype(dtype).type(1 / 255), None)):
+        w, state, losses = case.w.copy(), init(Momentum(0.1), case.w), np.empty(3)
+        case.native.train(w, state, Rows(X, case.y, scale), case.order, case.plan, 64, losses)
+        results.append((w, losses, case.native.outputs(w, X, scale)))
+    for a, b in zip(*results, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_what_does_not_fit_is_refused_before_memory_is_touched() -> None:
+    case = Case()
+    state, losses = init(Adam(), case.w), np.empty(2)
+    args = (case.plan, 64, losses)
+    for order in (np.array([0] * 127 + [128]), np.array([0] * 127 + [-1])):
+        with pytest.raises(IndexError, match="row number"):
+            case.native.train(case.w, state, case.rows(), order, *args)
+    with pytest.raises(IndexError, match="class index"):
+        case.native.train(case.w, state, Rows(case.X, case.y + 5), case.order, *args)
+    with pytest.raises(ValueError, match="another width"):
+        case.native.outputs(case.w, case.X[:, 1:])
+    with pytest.raises(ValueError, match="another length"):
+        case.native.outputs(case.w[1:], case.X)
+    with pytest.raises(ValueError, match="one loss for each step"):
+        case.native.train(case.w, state, case.rows(), case.order, case.plan, 64, np.empty(1))
+
+
+# -- elementary functions ----------------------------------------------------------------------------------------------
+
+
+def through(activation: str, t: np.ndarray, engine: str) -> tuple[np.ndarray, np.ndarray]:
+    """f(t) and f'(t) of an engine, by a network of one weight 1 and no bias."""
+    dtype = t.dtype.name
+    a = Architecture((Dense(1, 1, activation),), "identity", 1)
+    e, w = make_engine(a, dtype, engine), np.array([1, 0], dtype)
+    z = e.outputs(w, t[:, None])
+    slopes = np.empty((len(t), 2), dtype)
+    with np.errstate(all="ignore"):
+        for x, slope in zip(t, slopes, strict=True):  # the loss (z - y)^2 at y = z - 1/2 has the gradient 1 in z
+            y = e.outputs(w, x.reshape(1, 1)) - np.array(0.5, dtype)
+            e.value_and_gradient(w, Rows(x.reshape(1, 1), y), Plan(a, "mse", dtype), slope)
+    return z[:, 0], slopes[:, 1]
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_functions_are_within_a_few_units_in_the_last_place(activation: str, dtype: str) -> None:
+    t = np.concatenate([np.linspace(-30, 30, 241), [-700, -100, 88, 100, 710, -1e-3, 1e-3, -1e-8, 1e-8]]).astype(dtype)
+    (z, slope), (exact, true) = through(activation, t, "native"), through(activation, t.astype(np.float64), "numpy")
+    unit = np.finfo(dtype).eps
+    np.testing.assert_allclose(z, exact, rtol=8 * unit, atol=4 * unit * (np.abs(exact) < 1).max())
+    wide = np.abs(t) < 50  # elsewhere z +- 1/2 is rounded away and tells nothing of the slope
+    np.testing.assert_allclose(slope[wide], true[wide], rtol=400 * unit, atol=64 * unit)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_nan_and_infinity_pass_as_through_numpy(activation: str, dtype: str) -> None:
+    t = np.array([np.nan, np.inf, -np.inf, 0.0] * 9, dtype)
+    for n in (4, 36):
+        ours, theirs = (through(activation, t[:n], engine)[0] for engine in ("native", "numpy"))
+        np.testing.assert_allclose(ours, theirs, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("head", "loss"), PAIRS, ids=lambda name: name)
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_a_bad_number_reaches_the_loss_as_in_numpy(bad: float, head: str, loss: str) -> None:
+    case = Case((4, 5, 3), "relu", head, loss, n=40)
+    case.X[3, 1] = bad
+    (_, a), (_, b) = (e.outputs_and_loss(case.w, case.rows(), case.plan) for e in (case.numpy, case.native))
+    np.testing.assert_array_equal(b, a) if not np.isfinite(a) else np.testing.assert_allclose(b, a)
+
+
+def test_extreme_scores_keep_the_softmax_finite() -> None:
+    a = Architecture((Dense(1, 3),), "softmax", 1)
+    w = np.array([0, 0, 0, 1e4, -1e4, 0.0])
+    engine, plan, g = make_engine(a, "float64", "native"), Plan(a, "crossentropy", "float64"), np.empty(6)
+    assert engine.value_and_gradient(w, Rows(np.ones((1, 1)), np.array([1])), plan, g) == 2e4
+    np.testing.assert_array_equal(g, [1, -1, 0, 1, -1, 0])
+
+
+# -- stretches ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_loss_that_is_not_finite_ends_the_stretch_before_its_update() -> None:
+    a = Architecture((Dense(1, 1),), "identity", 1)
+    engine, w, losses = make_engine(a, "float64", "native"), np.zeros(2), np.full(4, -1.0)
+    state = init(Adam(0.1), w)
+    rows = Rows(np.ones((4, 1)), np.array([[0.0], [0.0], [1e200], [0.0]]))
+    taken = engine.train(w, state, rows, np.arange(4), Plan(a, "mse", "float64"), 1, losses)
+    assert (taken, state.t) == (2, 2)
+    assert losses.tolist() == [0, 0, np.inf, -1]
+    np.testing.assert_array_equal(w, 0)
+
+
+def test_batches_of_every_size_follow_one_another() -> None:
+    case = Case((40, 100, 60, 5), n=700)
+    for batch in (700, 3, 127, 64, 699, 1, 300):  # last batches with fewer and longer pieces among them
+        ours, theirs = (case.trained(e, Descent(0.01), batch, passes=1) for e in (case.native, case.numpy))
+        assert far(ours[0], theirs[0]) < 1e-11
+
+
+def test_a_custom_loss_is_left_to_the_numpy_engine_and_a_rule_of_ones_own_to_itself() -> None:
+    case = Case()
+
+    class Own(Momentum):
+        pass
+
+    pair = (lambda P, y: float((P**2).mean()), lambda P, y: 2 * P / P.size)
+    w = np.zeros(case.architecture.size)
+    assert native.fuses(init(Adam(), w))
+    assert not native.fuses(init(Adam(Cosine(1e-3, steps=10)), w))
+    assert not native.fuses(init(Own(), w))
+    assert case.native.core(1, case.plan) is not None
+    assert case.native.core(1, Plan(case.architecture, pair, "float64")) is None
+    assert case.native.core(0) is None
+    a, b = (case.trained(case.native, rule(0.01)) for rule in (Own, Momentum))
+    np.testing.assert_array_equal(a[0], b[0])  # the compiled gradients, and the rule's own steps
+
+
+def test_the_threads_of_the_blas_are_as_before() -> None:
+    blas = next(native.candidates())
+    if not blas.get_threads:
+        pytest.skip("this BLAS has no limit of threads to look up")
+    count = ctypes.CFUNCTYPE(ctypes.c_int)(blas.get_threads)
+    before, case = count(), Case((100, 200, 5), n=256)
+    case.trained(case.native, Adam())
+    assert count() == before
+
+
+# -- threads, processes, instruction sets ------------------------------------------------------------------------------
+
+SCRIPT = """
+import hashlib, sys
+import numpy as np
+from layerloop import Adam, Chain, DataLoader, Dense, params, train
+from layerloop.engine import native
+native.core_count = lambda: int(sys.argv[1])
+rng = np.random.default_rng(0)
+digest = hashlib.sha256()
+for dtype in ("float32", "float64"):
+    X, y = rng.normal(size=(1500, 60)).astype(dtype), rng.integers(4, size=1500)
+    m = Chain(Dense(60, 90, "gelu"), Dense(90, 50, "tanh"), Dense(50, 4), "softmax", dtype=dtype)
+    assert m.engine.name == "native"
+    train(m, DataLoader((X, y), batchsize=256), optimizer=Adam(0.01), epochs=3)
+    digest.update(m.flat.tobytes() + m(X).tobytes())
+print(native.facts()["instructions"], float(np.abs(params(m).w).sum()), digest.hexdigest())
+"""
+
+
+def run(*arguments: str, **environment: str) -> list[str]:
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "LAYERLOOP_ENGINE": "native", **environment}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, *arguments], env=variables, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
+
+
+def test_fresh_processes_and_any_number_of_workers_give_the_same_bits() -> None:
+    results = {tuple(run(workers, OPENBLAS_NUM_THREADS="4")) for workers in ("1", "2", "3", "4", "2", "2")}
+    assert len(results) == 1
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_every_instruction_set_can_be_forced_and_agrees(isa: str) -> None:
+    if not native._native.select_isa(isa):
+        pytest.skip(f"this machine has no {isa}")
+    native._native.select_isa(os.environ.get("LAYERLOOP_ISA", ""))
+    name, total, _ = run("2", LAYERLOOP_ISA=isa)
+    assert name == isa
+    assert float(total) == pytest.approx(float(run("2")[1]), rel=1e-6)
+
+
+@pytest.mark.parametrize("isa", ISAS)
+def test_the_kernels_of_every_instruction_set_agree_with_numpy(isa: str) -> None:
+    if not native._native.select_isa(isa):
+        pytest.skip(f"this machine has no {isa}")
+    try:
+        for activation, dtype in product(ACTIVATIONS, TOLERANCE):
+            case = Case((9, 40, 17, 5), activation, dtype=dtype, n=77)
+            slopes = [np.empty_like(case.w) for _ in range(2)]
+            for engine, g in zip((case.numpy, case.native), slopes, strict=True):
+                engine.value_and_gradient(case.w, case.rows(), case.plan, g)
+            assert far(slopes[1], slopes[0]) < TOLERANCE[dtype]
+    finally:
+        native._native.select_isa(os.environ.get("LAYERLOOP_ISA", ""))
+
+
+def test_the_plain_products_stand_in_for_a_blas() -> None:
+    case = Case()
+    try:
+        assert native._native.use_blas(0, 0, 0, 0)
+        slopes = [np.empty_like(case.w) for _ in range(2)]
+        for engine, g in zip((case.numpy, case.native), slopes, strict=True):
+            engine.value_and_gradient(case.w, case.rows(), case.plan, g)
+    finally:
+        assert native._native.use_blas(*next(native.candidates())[:4])
+    assert far(slopes[1], slopes[0]) < 1e-12
+
+
+def small(seed: int = 0, epochs: int = 5) -> np.ndarray:
+    """A network trained with helpers: large enough for two pieces a batch."""
+    rng = np.random.default_rng(seed)
+    X, y = rng.normal(size=(1024, 60)).astype("float32"), rng.integers(4, size=1024)
+    m = Chain(Dense(60, 90, "tanh"), Dense(90, 4), "softmax")
+    m._engine = make_engine(m.architecture, m.dtype, "native")
+    train(m, DataLoader((X, y), batchsize=256), optimizer=Adam(0.01), epochs=epochs)
+    return m.flat
+
+
+def into(queue: multiprocessing.Queue) -> None:
+    queue.put(small())
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_child_process_trains_after_its_parent_has(method: str) -> None:
+    if method not in multiprocessing.get_all_start_methods():
+        pytest.skip(f"this system has no {method}")
+    expected, context = small(), multiprocessing.get_context(method)
+    queue = context.Queue()
+    child = context.Process(target=into, args=(queue,))
+    child.start()
+    got = queue.get(timeout=60)
+    child.join(timeout=60)
+    assert child.exitcode == 0
+    np.testing.assert_array_equal(got, expected)
+    np.testing.assert_array_equal(small(), expected)
+
+
+def test_several_python_threads_train_at_once() -> None:
+    alone = [small(seed) for seed in range(4)]
+    together: list[np.ndarray | None] = [None] * 4
+
+    def one(seed: int) -> None:
+        together[seed] = small(seed)
+
+    threads = [threading.Thread(target=one, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for a, b in zip(alone, together, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_one_engine_serves_several_python_threads() -> None:
+    case = Case((60, 90, 4), n=256)
+    expected = case.trained(case.native, Adam())[0]
+    found: list[np.ndarray] = []
+    threads = [threading.Thread(target=lambda: found.append(case.trained(case.native, Adam())[0])) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    for w in found:
+        np.testing.assert_array_equal(w, expected)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there")
+def test_ctrl_c_is_heard_within_a_fifth_of_a_second() -> None:
+    code = """
+import sys, time, numpy as np
+from layerloop import Chain, DataLoader, Dense, train
+m = Chain(Dense(300, 300, "tanh"), Dense(300, 4), "softmax")
+X, y = np.zeros((20000, 300), "float32"), np.zeros(20000, int)
+said = []
+def ready():
+    if not said:
+        said.append(1)
+        print("ready", flush=True)
+try:
+    train(m, DataLoader((X, y), batchsize=128), epochs=10000, callbacks=ready)
+except KeyboardInterrupt:
+    print(time.time(), flush=True)
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "LAYERLOOP_ENGINE": "native"}
+    child = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    assert child.stdout.readline() == "ready\n"
+    time.sleep(0.3)
+    sent = time.time()
+    child.send_signal(2)
+    heard = float(child.stdout.readline())
+    child.stdout.close()
+    assert child.wait(timeout=60) == 0
+    assert heard - sent < 0.2
+
+
+# -- which engine runs -------------------------------------------------------------------------------------------------
+
+
+def test_the_environment_chooses_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    a = Architecture((Dense(1, 1),), "identity", 1)
+    monkeypatch.delenv("LAYERLOOP_ENGINE", raising=False)
+    assert engine_name() == make_engine(a, "float64").name == "native"
+    monkeypatch.setenv("LAYERLOOP_ENGINE", "numpy")
+    assert isinstance(make_engine(a, "float64"), ReferenceEngine)
+    assert isinstance(Chain(Dense(1, 1)).engine, ReferenceEngine)
+    assert make_plan(Chain(Dense(1, 1)), "mse").fused is None
+
+
+def test_a_forced_engine_that_is_missing_is_an_error_that_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "_native", None)
+    monkeypatch.setenv("LAYERLOOP_ENGINE", "native")
+    with pytest.raises(SettingError, match=r"without a C\+\+17 compiler.*LAYERLOOP_ENGINE=numpy"):
+        make_engine(Architecture((Dense(1, 1),), "identity", 1), "float64")
+    monkeypatch.delenv("LAYERLOOP_ENGINE")
+    assert engine_name() == "numpy"
+
+
+def test_an_unknown_instruction_set_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "_prepared", [])
+    monkeypatch.setenv("LAYERLOOP_ISA", "v5")
+    with pytest.raises(SettingError, match="LAYERLOOP_ISA=v5"):
+        make_engine(Architecture((Dense(1, 1),), "identity", 1), "float64", "native")

@@ -1,0 +1,165 @@
+"""The plan: tables that agree with every other table, layouts, cuts, and the pairs that are fused."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from layerloop import maths, vocabulary
+from layerloop.engine import activations as engine_activations
+from layerloop.engine import heads as engine_heads
+from layerloop.engine import losses as engine_losses
+from layerloop.errors import NetworkError, SettingError, UnknownNameError
+from layerloop.plan import ACTIVATIONS, FUSED, HEADS, LOSSES, Architecture, Dense, Plan, fused_name, known_name
+
+NETWORK = Architecture((Dense(3, 4, "tanh"), Dense(4, 2)), "softmax", 3)
+
+
+def rows_of(table: object) -> list[str]:
+    return sorted(table)  # type: ignore[call-overload]
+
+
+@pytest.mark.parametrize(
+    ("names", "engine", "reference"),
+    [
+        (ACTIVATIONS, engine_activations.ACTIVATIONS, maths.activations.ACTIVATIONS),
+        (HEADS, engine_heads.HEADS, maths.heads.HEADS),
+        # Scores behind the identity go through the fused form, so the engine needs no row for them.
+        (LOSSES, [*engine_losses.LOSSES, "logitcrossentropy"], maths.losses.LOSSES),
+    ],
+    ids=["activations", "heads", "losses"],
+)
+def test_every_table_has_the_same_rows(names: object, engine: object, reference: object) -> None:
+    assert rows_of(names) == rows_of(engine) == rows_of(reference)
+
+
+def test_every_row_is_a_public_word_and_every_word_a_row() -> None:
+    for names, kind in ((ACTIVATIONS, vocabulary.Activation), (LOSSES, vocabulary.Loss)):
+        words = {name for name, value in vars(vocabulary).items() if isinstance(value, kind)}
+        assert words == set(names)
+        assert all(getattr(vocabulary, name).name == name for name in names)
+    heads = {name for name, value in vars(vocabulary).items() if isinstance(value, vocabulary.Head)}
+    assert heads == set(HEADS) - {"identity"}
+
+
+def test_every_fused_form_is_in_the_engine_and_every_form_of_the_engine_is_named() -> None:
+    assert set(FUSED.values()) == set(engine_losses.FUSED)
+    assert {name for pair in FUSED for name in pair} <= {*HEADS, *LOSSES}
+    assert set(maths.losses.FUSED) == {pair for pair in FUSED if pair[1] == "crossentropy"}
+
+
+def test_every_cross_entropy_that_fits_its_head_is_fused_and_no_other_pair() -> None:
+    fused = {
+        (head, loss): fused_name(head, loss)
+        for head in HEADS
+        for loss in LOSSES
+        if loss != "logitcrossentropy" or head == "identity"
+    }
+    assert {pair for pair, name in fused.items() if name} == set(FUSED)
+    assert fused["softmax", "crossentropy"] == "softmax_crossentropy"
+    assert fused["modified_softmax", "crossentropy"] == "modified_softmax_crossentropy"
+    assert fused["identity", "logitcrossentropy"] == "softmax_crossentropy"
+    assert fused["softmax", "mse"] is None
+    assert Plan(NETWORK, "crossentropy").fused == "softmax_crossentropy"
+    assert Plan(NETWORK, (lambda P, y: 0.0, lambda P, y: P)).fused is None
+
+
+@pytest.mark.parametrize("head", ["softmax", "modified_softmax"])
+def test_scores_behind_a_head_are_an_error_with_a_hint(head: str) -> None:
+    network = Architecture((Dense(3, 2),), head, 3)
+    with pytest.raises(NetworkError, match=f"ends in {head}: use crossentropy .* or leave the head off"):
+        Plan(network, "logitcrossentropy")
+
+
+def test_which_losses_take_class_indices() -> None:
+    scores = Architecture((Dense(3, 2),), "identity", 3)
+    taken = {loss: Plan(scores, loss).integer_targets for loss in LOSSES}
+    assert taken == {"crossentropy": True, "logitcrossentropy": True, "mse": False}
+    assert not Plan(scores, (lambda P, y: 0.0, lambda P, y: P)).integer_targets
+
+
+def test_an_unknown_loss_or_head_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown loss 'crossentropie'. Did you mean 'crossentropy'"):
+        Plan(NETWORK, "crossentropie")
+    with pytest.raises(UnknownNameError, match=r"unknown head 'sofmax'. Did you mean 'softmax'"):
+        Architecture((Dense(3, 2),), "sofmax", 3)
+
+
+def test_a_name_is_taken_as_a_string_or_as_an_object_that_carries_it() -> None:
+    assert known_name(vocabulary.relu, ACTIVATIONS, "activation") == "relu"
+    with pytest.raises(UnknownNameError, match=r"unknown activation 'tan'. Did you mean 'tanh'"):
+        known_name(np.tan, ACTIVATIONS, "activation")
+
+
+def test_a_layer_knows_its_block() -> None:
+    layer = Dense(784, 32, vocabulary.sigmoid)  # type: ignore[arg-type]
+    assert (layer.shape, layer.size, layer.activation) == ((785, 32), 25120, "sigmoid")
+    assert (repr(layer), repr(Dense(32, 10))) == ("Dense(784, 32, sigmoid)", "Dense(32, 10)")
+    assert type(Dense(np.int64(3), 2.0).n_in) is int  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("n_in", "n_out", "what"), [(0, 1, "n_in"), (1, 0, "n_out"), (-3, 1, "n_in"), (2.5, 1, "n_in")]
+)
+def test_a_width_below_one_or_in_between_is_refused(n_in: int, n_out: int, what: str) -> None:
+    with pytest.raises(SettingError, match=f"Dense: {what} must be a whole number of at least 1"):
+        Dense(n_in, n_out)
+
+
+def test_an_unknown_activation_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown activation 'sigmoud'. Did you mean 'sigmoid'"):
+        Dense(3, 2, "sigmoud")
+
+
+def test_widths_must_chain_and_the_message_says_where() -> None:
+    with pytest.raises(NetworkError, match=r"layer 2, Dense\(5, 2\), takes 5 numbers, but layer 1 gives 4"):
+        Architecture((Dense(3, 4), Dense(5, 2)), "identity", 3)
+    with pytest.raises(NetworkError, match=r"layer 1, Dense\(3, 4\), takes 3 numbers, but the input has 7"):
+        Architecture((Dense(3, 4),), "identity", 7)
+
+
+def test_widths_of_the_output() -> None:
+    assert (NETWORK.n_scores, NETWORK.n_out, NETWORK.size) == (2, 2, 26)
+    modified = Architecture((Dense(3, 2),), "modified_softmax", 3)
+    assert (modified.n_scores, modified.n_out) == (2, 3)
+    head_only = Architecture((), "softmax", 5)
+    assert (head_only.n_scores, head_only.n_out, head_only.size) == (5, 5, 0)
+
+
+def test_the_flat_vector_holds_layer_after_layer_with_biases_last() -> None:
+    small = Architecture((Dense(2, 1), Dense(1, 2)), "identity", 2)
+    first, second = small.blocks(np.arange(7.0))
+    np.testing.assert_array_equal(first, [[0], [1], [2]])  # two weights, one bias
+    np.testing.assert_array_equal(second, [[3, 4], [5, 6]])  # weights of the two outputs, their biases
+    # the notes: W_1 = (0 1 | 2), W_2 = (3 | 5; 4 | 6), row after row
+    np.testing.assert_array_equal(small.to_notes(np.arange(7.0)), [0, 1, 2, 3, 5, 4, 6])
+
+
+@pytest.mark.parametrize("widths", [(1, 1), (3, 4, 2), (5, 1, 7, 2)])
+def test_the_notes_order_and_back_is_the_same_vector(widths: tuple[int, ...]) -> None:
+    layers = tuple(Dense(n, m) for n, m in pairwise(widths))
+    network = Architecture(layers, "identity", widths[0])
+    flat = np.random.default_rng(0).normal(size=network.size)
+    np.testing.assert_array_equal(network.from_notes(network.to_notes(flat)), flat)
+    np.testing.assert_array_equal(network.to_notes(network.from_notes(flat)), flat)
+
+
+def test_a_network_without_layers_has_an_empty_vector_in_both_orders() -> None:
+    empty = np.zeros(0)
+    assert Architecture((), "softmax", 5).to_notes(empty).shape == (0,)
+    assert Architecture((), "softmax", 5).from_notes(empty).shape == (0,)
+
+
+def test_a_cut_keeps_widths_and_only_the_end_keeps_the_head() -> None:
+    assert NETWORK.cut(slice(0, 1)) == Architecture((Dense(3, 4, "tanh"),), "identity", 3)
+    assert NETWORK.cut(slice(1, None)) == Architecture((Dense(4, 2),), "softmax", 4)
+    assert NETWORK.cut(slice(-1, None)) == Architecture((), "softmax", 2)
+    assert NETWORK.cut(slice(None)) == NETWORK
+
+
+@pytest.mark.parametrize("cut", [slice(1, 1), slice(2, 0), slice(None, None, 2), slice(None, None, -1), slice(9, 12)])
+def test_a_cut_that_is_no_piece_is_refused(cut: slice) -> None:
+    with pytest.raises(NetworkError, match="cut into one piece from front to back"):
+        NETWORK.cut(cut)
