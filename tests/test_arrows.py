@@ -11,7 +11,7 @@ SRC = Path(__file__).parents[1] / "src" / "layerloop"
 
 # One row a level, lowest first. Inside a folder, files may import those named before them.
 LEVELS: tuple[tuple[str, ...], ...] = (
-    ("version", "lazy", "errors", "settings", "atomic", "arraylike"),
+    ("version", "lazy", "errors", "settings", "atomic", "csr", "arraylike"),
     ("maths", "optim", "data", "describe"),
     ("plan", "preprocessing"),
     ("engine",),
@@ -25,7 +25,10 @@ FOLDERS: dict[str, tuple[str, ...]] = {
     "maths": ("activations", "heads", "losses", "jacobians", "loops", "checks", "__init__"),
     "optim": ("ranges", "schedules", "state", "rules", "adjusted", "table", "__init__"),
     "data": ("idx", "batches", "arrays", "tables", "images", "registries", "named", "sources", "__init__"),
-    "engine": ("activations", "heads", "losses", "reference", "blas", "_native", "native", "choose", "__init__"),
+    "engine": (
+        *("activations", "heads", "losses", "sparse", "reference"),
+        *("blas", "_native", "native", "choose", "__init__"),
+    ),
     "files": ("model", "__init__"),
     "training": ("history", "callbacks", "loop", "recipe", "__init__"),
     "cli": ("terminal", "options", "train", "evaluate", "predict", "check", "data", "info", "__init__"),

@@ -53,6 +53,12 @@ def test_the_page_of_optimisers_runs_and_has_a_line_for_every_row() -> None:
         assert f"| `{name}` | `{row.__name__}(" in text
 
 
+def test_the_page_of_data_trains_on_a_sparse_matrix() -> None:
+    program = next(block for block in python_blocks("docs/data.md") if "csr_array" in block)
+    names = run([program], {})
+    assert names["accuracy"](names["m"], names["X"], [0, 1] * 3) == 1  # type: ignore[operator]
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_readme_shows_every_command(command: str) -> None:
     assert f"layerloop {command}" in (ROOT / "README.md").read_text(encoding="utf-8")

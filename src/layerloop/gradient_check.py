@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from layerloop.arraylike import as_array
+from layerloop.arraylike import Samples, as_array
+from layerloop.csr import Csr, is_sparse
 from layerloop.maths.checks import GradientCheck
 from layerloop.maths.checks import check_gradient as check_loops
 from layerloop.maths.loops import Net, gradient, parameters
@@ -93,7 +94,7 @@ class Finding:
 
 def check_gradient(
     m: Chain,
-    x: ArrayLike,
+    x: Samples,
     y: ArrayLike,
     loss: AnyLoss = crossentropy,
     *,
@@ -106,7 +107,7 @@ def check_gradient(
     Parameters
     ----------
     x : (n_in,)
-        One sample, as the network takes it.
+        One sample, as the network takes it; a sparse matrix of one row.
     y : int, str or (K,)
         Its class, or its target row.
     entries : int or iterable of int, optional
@@ -127,10 +128,12 @@ def check_gradient(
     """
     net, w = notes_net(m, loss, y)
     rows, _ = as_rows(x, m.architecture.n_in)
-    z_1 = m.inputs.apply(rows, m.dtype).astype(np.float64)[0]
+    seen = m.inputs.apply(rows, m.dtype)
+    z_1 = (seen.toarray() if isinstance(seen, Csr) else seen).astype(np.float64)[0]
     target = _target(m, y, loss)
     found = check_loops(net, w, z_1, target, entries=entries, method=method, seed=seed)
-    _, by_engine = value_and_gradient(m, x, y if isinstance(loss, tuple) else target, loss)
+    wanted = as_array(y if isinstance(loss, tuple) else target, "y")
+    _, by_engine = value_and_gradient(m, x, wanted[np.newaxis] if is_sparse(x) else wanted, loss)
     worst = _worst(net, gradient(net, w, z_1, target), by_engine.w.astype(np.float64))
     return Finding(found, m.engine.name, worst, ENGINE_TOLERANCE[m.dtype])
 

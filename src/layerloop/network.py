@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias, overload
 import numpy as np
 
 from layerloop import describe, optim
-from layerloop.arraylike import as_array
+from layerloop.arraylike import Samples, as_array
 from layerloop.engine import BLOCK, Rows, make_engine
 from layerloop.errors import LabelError, NetworkError, ShapeError, did_you_mean, expect
 from layerloop.initialise import glorot_uniform
@@ -92,7 +92,7 @@ class Layer:
         parts = params(chain)
         self.weight, self.bias, self.W = parts["layer1.weight"], parts["layer1.bias"], parts.W(1)
 
-    def __call__(self, x: ArrayLike) -> Floats:
+    def __call__(self, x: Samples) -> Floats:
         """Return sigma(W z^{;1}) for one sample or a batch."""
         return self._chain(x)
 
@@ -201,8 +201,10 @@ class Chain:
     def __getstate__(self) -> dict[str, object]:
         return {**self.__dict__, "_engine": None}  # buffers are remade, not copied
 
-    def __call__(self, x: ArrayLike) -> Floats:
-        """Return the outputs for one sample (n_in,) or a batch (n, n_in); raw bytes are scaled by `inputs.scale`.
+    def __call__(self, x: Samples) -> Floats:
+        """Return the outputs for one sample (n_in,) or a batch (n, n_in), which may be a sparse matrix.
+
+        Raw bytes are scaled by `inputs.scale`.
 
         Raises
         ------
@@ -305,7 +307,7 @@ def params(m: Chain) -> Parameters:
     return Parameters(m.architecture, m.flat)
 
 
-def activations(m: Chain, x: ArrayLike) -> tuple[Floats, ...]:
+def activations(m: Chain, x: Samples) -> tuple[Floats, ...]:
     """Return the outputs of all layers, first to last: z_2, ..., z_{L+1} and that of the head.
 
     Examples
@@ -357,7 +359,7 @@ def _named(y: NDArray[np.generic], classes: tuple[str, ...]) -> NDArray[np.int64
         raise LabelError(f"{wrong!r} is none of the network's classes.{did_you_mean(wrong, classes)}") from None
 
 
-def make_rows(m: Chain, X: ArrayLike, y: ArrayLike, plan: Plan) -> Rows:
+def make_rows(m: Chain, X: Samples, y: ArrayLike, plan: Plan) -> Rows:
     """Return rows and targets as the engine takes them, all checked."""
     samples, single = as_rows(X, m.architecture.n_in)
     targets = targets_for(m, _as_batch(y, single), plan, len(samples))
@@ -371,7 +373,7 @@ def _as_batch(y: ArrayLike, single: bool) -> NDArray[np.generic]:
     return targets[np.newaxis] if single and targets.ndim < 2 and targets.shape != (1,) else targets
 
 
-def value_and_gradient(m: Chain, X: ArrayLike, y: ArrayLike, loss: AnyLoss = crossentropy) -> tuple[float, Parameters]:
+def value_and_gradient(m: Chain, X: Samples, y: ArrayLike, loss: AnyLoss = crossentropy) -> tuple[float, Parameters]:
     """Return the mean loss of a batch and its gradient, named and laid out as `params(m)`.
 
     Parameters
@@ -489,7 +491,7 @@ def class_indices(m: Chain, y: ArrayLike, rows: int) -> NDArray[np.int64]:
     return (targets.argmax(axis=1) if targets.ndim == 2 else targets).astype(np.int64)
 
 
-def accuracy(m: Chain, X: ArrayLike, y: ArrayLike) -> float:
+def accuracy(m: Chain, X: Samples, y: ArrayLike) -> float:
     """Return the share of rows whose largest output is that of their class; y as indices, names or one-hot rows.
 
     Raises
@@ -510,7 +512,7 @@ def accuracy(m: Chain, X: ArrayLike, y: ArrayLike) -> float:
     return float(np.mean(m(rows).argmax(axis=1) == labels))
 
 
-def evaluate(m: Chain, X: ArrayLike, y: ArrayLike, loss: AnyLoss = crossentropy) -> dict[str, float]:
+def evaluate(m: Chain, X: Samples, y: ArrayLike, loss: AnyLoss = crossentropy) -> dict[str, float]:
     """Return the figures of a network on some data, of any number of rows: they are taken in blocks.
 
     `loss` is the mean loss per sample; beside it stands `accuracy` where the loss is a cross-entropy, and `r2`

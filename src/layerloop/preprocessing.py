@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from layerloop.arraylike import as_array
+from layerloop.arraylike import Samples, as_samples
+from layerloop.csr import Csr, is_sparse
 from layerloop.data.batches import check_finite
 from layerloop.errors import InputError, SettingError, ShapeError, UnknownNameError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Inputs:
     scale : float, optional
         What one unit of a raw uint8 input is worth: bytes are multiplied by it, floats are taken as they are.
     center, spread : tuple of float
-        Per column, x <- (x - center) / spread; empty for none. The spread of a constant column is 1.
+        Per column, x <- (x - center) / spread; empty for none. The spread of a constant column is 1. A spread alone
+        has centers of 0, which is all that sparse rows can have: their zeros must stay zeros.
     columns : tuple of str
         Names of the columns, in order; empty where they have none.
     image : (int, int), optional
@@ -56,6 +58,8 @@ class Inputs:
     def __post_init__(self) -> None:
         if self.scale is not None and not (0 < self.scale < np.inf):
             raise SettingError(f"Inputs: scale must be positive and finite, got {self.scale!r}")
+        if self.spread and not self.center:
+            object.__setattr__(self, "center", (0.0,) * len(self.spread))
         if len(self.center) != len(self.spread):
             raise SettingError(f"Inputs: {len(self.center)} centers but {len(self.spread)} spreads")
         if not all(np.isfinite(self.center)) or not all(0 < s < np.inf for s in self.spread):
@@ -66,16 +70,22 @@ class Inputs:
         """Whether columns are centred and scaled."""
         return bool(self.center)
 
-    def apply(self, X: NDArray[np.generic], dtype: str) -> NDArray[np.floating]:
-        """Return the rows that the first layer sees; the same array where nothing is to be done.
+    @overload
+    def apply(self, X: NDArray[np.generic], dtype: str) -> NDArray[np.floating]: ...
+    @overload
+    def apply(self, X: NDArray[np.generic] | Csr, dtype: str) -> NDArray[np.floating] | Csr: ...
+    def apply(self, X: NDArray[np.generic] | Csr, dtype: str) -> NDArray[np.floating] | Csr:
+        """Return the rows that the first layer sees; the same array where nothing is to be done. Sparse rows stay so.
 
         Raises
         ------
         InputError
-            Raw bytes for a network without a scale, or values that are not real numbers.
+            Raw bytes for a network without a scale, values that are not real numbers, sparse rows to be centred.
         NonFiniteInputError
             NaN or infinity.
         """
+        if isinstance(X, Csr):
+            return self._apply_sparse(X, dtype)
         if X.dtype == np.uint8:
             X = self._unpacked(X, dtype)
         elif X.dtype.kind not in "fiub":
@@ -88,7 +98,21 @@ class Inputs:
             check_finite(rows)
         return rows
 
-    def ready(self, X: NDArray[np.generic], dtype: str) -> tuple[NDArray[Any], float | None]:
+    def _apply_sparse(self, X: Csr, dtype: str) -> Csr:
+        if any(self.center):
+            raise InputError(
+                "the network centres its columns, which would make every zero of a sparse matrix another number: use a "
+                "network with Inputs(spread=...) alone, or pass X.toarray()"
+            )
+        values = self._unpacked(X.values, dtype) if X.dtype == np.uint8 else X.values
+        if self.standardises:
+            values = values.astype(np.float64) / np.array(self.spread)[X.columns]
+        with np.errstate(over="ignore"):
+            rows = X.with_values(np.ascontiguousarray(values, dtype=dtype))
+        check_finite(rows)
+        return rows
+
+    def ready(self, X: NDArray[np.generic] | Csr, dtype: str) -> tuple[NDArray[Any] | Csr, float | None]:
         """Return (rows, scale) as an engine takes them: raw bytes that only want their scale stay bytes.
 
         Raises
@@ -96,7 +120,7 @@ class Inputs:
         InputError, NonFiniteInputError
             As `apply`.
         """
-        if X.dtype == np.uint8 and self.scale is not None and not self.standardises:
+        if isinstance(X, np.ndarray) and X.dtype == np.uint8 and self.scale is not None and not self.standardises:
             return np.ascontiguousarray(X), self.scale
         return self.apply(X, dtype), None
 
@@ -111,14 +135,21 @@ class Inputs:
         return unpacked
 
 
-def standardised(X: ArrayLike, columns: tuple[str, ...] = ()) -> Inputs:
+def standardised(X: Samples, columns: tuple[str, ...] = ()) -> Inputs:
     """Return inputs that give every column of X mean 0 and standard deviation 1; constant columns become 0.
+
+    Raises
+    ------
+    InputError
+        A sparse X: centred, none of its zeros would be left.
 
     Examples
     --------
     >>> standardised([[1.0, 5.0], [3.0, 5.0]]).center
     (2.0, 5.0)
     """
+    if is_sparse(X):
+        raise InputError("a sparse X is not centred, its zeros must stay zeros: use Inputs(spread=...), or X.toarray()")
     numbers = np.asarray(X, dtype=np.float64)
     deviation = numbers.std(axis=0)
     spread = np.where(deviation > 1e-12 * np.abs(numbers).max(axis=0, initial=0.0), deviation, 1.0)
@@ -145,24 +176,24 @@ def to_dict(inputs: Inputs) -> dict[str, object]:
     return {key: value for key, value in asdict(inputs).items() if value not in (None, ())}
 
 
-def as_rows(x: ArrayLike, n_in: int) -> tuple[NDArray[np.generic], bool]:
-    """Return (rows, single): one sample (n_in,) becomes a batch of one.
+def as_rows(x: Samples, n_in: int) -> tuple[NDArray[np.generic] | Csr, bool]:
+    """Return (rows, single): one sample (n_in,) becomes a batch of one; sparse rows are always a batch.
 
     Raises
     ------
     ShapeError
         When the width is not that of the network.
     """
-    X = as_array(x, "the input")
+    X = as_samples(x, "the input")
     single = X.ndim == 1
-    rows = X[np.newaxis] if single else X
+    rows = X[np.newaxis] if single and isinstance(X, np.ndarray) else X
     if rows.ndim != 2 or rows.shape[1] != n_in:
         got = f"{X.shape[-1]} in shape {X.shape}{_turned(X, n_in)}" if X.ndim else "a single number"
         raise ShapeError(f"the network takes {n_in} numbers per sample, as ({n_in},) or (n, {n_in}); got {got}")
     return rows, single
 
 
-def _turned(X: NDArray[np.generic], n_in: int) -> str:
+def _turned(X: NDArray[np.generic] | Csr, n_in: int) -> str:
     """Return what to do about samples that lie the other way, or in more dimensions."""
     if X.ndim == 2 and X.shape[0] == n_in:
         return ": the notes' columns are rows here, pass x.T"

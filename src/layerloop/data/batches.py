@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from layerloop.arraylike import as_array
+from layerloop.arraylike import Samples, as_array, as_samples
+from layerloop.csr import Csr
 from layerloop.errors import InputError, NonFiniteInputError, SettingError, ShapeError
 from layerloop.settings import whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
 
 class DataLoader:
@@ -24,8 +25,8 @@ class DataLoader:
     Parameters
     ----------
     data : (X, y)
-        X of shape (n, d): float32, float64 or raw uint8 bytes (with `scale`); y of n class indices, n values, or n
-        rows. `(X,)` or X alone gives batches of X.
+        X of shape (n, d): float32, float64 or raw uint8 bytes (with `scale`), or a sparse matrix, whose batches stay
+        sparse; y of n class indices, n values, or n rows. `(X,)` or X alone gives batches of X.
     batchsize : int
         Rows per batch.
     shuffle : bool
@@ -58,7 +59,7 @@ class DataLoader:
 
     def __init__(
         self,
-        data: tuple[ArrayLike, ...] | ArrayLike,
+        data: tuple[Samples, ...] | Samples,
         batchsize: int = 128,
         shuffle: bool = True,
         partial: bool = True,
@@ -86,7 +87,7 @@ class DataLoader:
         full, rest = divmod(len(self.X), self.batchsize)
         return full + (self.partial and rest > 0)
 
-    def __iter__(self) -> Iterator[tuple[NDArray[np.generic], ...]]:
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
         order = self.order(self.epoch)
         self.epoch += 1
         for start in range(0, len(order), self.batchsize):
@@ -110,7 +111,7 @@ class Ncycle:
     def __len__(self) -> int:
         return self.n * len(self.loader)
 
-    def __iter__(self) -> Iterator[tuple[NDArray[np.generic], ...]]:
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
         for _ in range(self.n):
             yield from self.loader
 
@@ -127,8 +128,8 @@ def ncycle(loader: DataLoader, n: int) -> Ncycle:
     return Ncycle(loader, n)
 
 
-def checked_data(data: Any, scale: float | None) -> tuple[NDArray[np.generic], NDArray[np.generic] | None]:
-    """Return (X, y) as arrays after the checks that need no network."""
+def checked_data(data: Any, scale: float | None) -> tuple[NDArray[np.generic] | Csr, NDArray[np.generic] | None]:
+    """Return (X, y) after the checks that need no network; a sparse X stays sparse."""
     is_pair = isinstance(data, list) and len(data) == 2 and np.ndim(data[0]) == 2
     parts = tuple(data) if is_pair or isinstance(data, tuple) else (data,)
     if len(parts) not in (1, 2):
@@ -142,8 +143,8 @@ def checked_data(data: Any, scale: float | None) -> tuple[NDArray[np.generic], N
     return X, y
 
 
-def checked_rows(rows: ArrayLike, scale: float | None = None) -> NDArray[np.generic]:
-    """Return rows as a two-dimensional array of float32, float64 or uint8 (with a scale), all finite.
+def checked_rows(rows: Samples, scale: float | None = None) -> NDArray[np.generic] | Csr:
+    """Return rows as a two-dimensional array of float32, float64 or uint8 (with a scale), or sparse; all finite.
 
     Raises
     ------
@@ -154,7 +155,7 @@ def checked_rows(rows: ArrayLike, scale: float | None = None) -> NDArray[np.gene
     NonFiniteInputError
         NaN or infinity, with row and column of the first one.
     """
-    X = as_array(rows, "X")
+    X = as_samples(rows, "X")
     if X.ndim != 2 or 0 in X.shape:
         raise ShapeError(f"X must be (n_samples, n_features) with at least one of each, got shape {X.shape}")
     if X.dtype.kind not in "fiub":
@@ -166,18 +167,20 @@ def checked_rows(rows: ArrayLike, scale: float | None = None) -> NDArray[np.gene
         )
     if scale is not None and (X.dtype != np.uint8 or not 0 < scale < np.inf):
         raise InputError(f"scale is the positive worth of one unit of uint8 data; got scale={scale!r} for {X.dtype}")
-    if X.dtype.kind in "iub" and X.dtype != np.uint8:
+    if isinstance(X, np.ndarray) and X.dtype.kind in "iub" and X.dtype != np.uint8:
         X = X.astype(np.float64)
     check_finite(X)
     return X
 
 
-def check_finite(X: NDArray[np.generic]) -> None:
+def check_finite(X: NDArray[np.generic] | Csr) -> None:
     """Raise NonFiniteInputError with the place of the first NaN or infinity (the extremes pass both on)."""
-    if X.dtype.kind != "f" or (np.isfinite(X.min()) and np.isfinite(X.max())):
+    numbers = X.values if isinstance(X, Csr) else X
+    if numbers.dtype.kind != "f" or not numbers.size or (np.isfinite(numbers.min()) and np.isfinite(numbers.max())):
         return
-    row, column = (int(i) for i in np.argwhere(~np.isfinite(X))[0])
+    at = tuple(int(i) for i in np.argwhere(~np.isfinite(numbers))[0])
+    row, column = (int(X.row_numbers()[at]), int(X.columns[at])) if isinstance(X, Csr) else at
     raise NonFiniteInputError(
-        f"X holds NaN or infinity, or a number too large for {X.dtype}: {X[row, column]} in row {row}, "
+        f"X holds NaN or infinity, or a number too large for {X.dtype}: {numbers[at]} in row {row}, "
         f"column {column} (both counted from 0); remove or fill such rows first"
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from layerloop.csr import Csr
 from layerloop.engine.activations import ACTIVATIONS
 from layerloop.engine.blas import candidates
 from layerloop.engine.reference import ReferenceEngine, Rows
@@ -136,10 +137,10 @@ class NativeEngine:
     def _targets(self, y: NDArray[Any]) -> NDArray[Any]:
         return np.ascontiguousarray(y, np.int64 if y.ndim == 1 and y.dtype.kind in "iub" else self.dtype)
 
-    def outputs(self, w: Vector, X: NDArray[Any], scale: float | None = None) -> Batch:
+    def outputs(self, w: Vector, X: NDArray[Any] | Csr, scale: float | None = None) -> Batch:
         """Return the outputs (n, K) for rows (n, d): floats, or raw bytes with their scale."""
         core = self.core(len(X))
-        if core is None:
+        if core is None or isinstance(X, Csr):
             return self.reference.outputs(w, X, scale)
         outputs = np.empty((len(X), self.architecture.n_out), self.dtype)
         core.outputs(w, self._rows(X, scale), scale, None, FUSED, outputs)
@@ -148,16 +149,16 @@ class NativeEngine:
     def outputs_and_loss(self, w: Vector, rows: Rows, plan: Plan) -> tuple[Batch, float]:
         """Return the outputs (n, K) and the mean loss per sample."""
         core = self.core(len(rows.X), plan)
-        if core is None:
+        if core is None or isinstance(rows.X, Csr):
             return self.reference.outputs_and_loss(w, rows, plan)
         outputs = np.empty((len(rows.X), self.architecture.n_out), self.dtype)
         X, y = self._rows(rows.X, rows.scale), self._targets(rows.targets)
         return outputs, core.outputs(w, X, rows.scale, y, _loss(plan), outputs)
 
-    def activations(self, w: Vector, X: Batch) -> list[Batch]:
+    def activations(self, w: Vector, X: Batch | Csr) -> list[Batch]:
         """Return the output of every layer, the head's last where there is one."""
         core = self.core(len(X))
-        if core is None:
+        if core is None or isinstance(X, Csr):
             return self.reference.activations(w, X)
         results = [np.empty((len(X), layer.n_out), self.dtype) for layer in self.architecture.layers]
         core.activations(w, self._rows(X, None), results)
@@ -166,7 +167,7 @@ class NativeEngine:
     def value_and_gradient(self, w: Vector, rows: Rows, plan: Plan, gradient: Vector) -> float:
         """Return the mean loss of all rows and fill its gradient, both as of one batch."""
         core = self.core(len(rows.X), plan)
-        if core is None:
+        if core is None or isinstance(rows.X, Csr):
             return self.reference.value_and_gradient(w, rows, plan, gradient)
         X, y = self._rows(rows.X, rows.scale), self._targets(rows.targets)
         return core.gradient(w, X, rows.scale, y, _loss(plan), gradient)
@@ -176,7 +177,7 @@ class NativeEngine:
     ) -> int:
         """Take one step per `batch` entries of `order`; return how many were taken; see `ReferenceEngine.train`."""
         core = self.core(len(order), plan)
-        if core is None:
+        if core is None or isinstance(rows.X, Csr):
             return self.reference.train(w, state, rows, order, plan, batch, losses)
         if not fuses(state):
             return self._train_by_steps(w, state, rows, order, plan, batch, losses)

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from layerloop.csr import Csr
+from layerloop.engine import sparse
 from layerloop.engine.activations import ACTIVATIONS, Activation, ones
 from layerloop.engine.heads import HEADS, Head
 from layerloop.engine.losses import FUSED, LOSSES
@@ -38,15 +40,15 @@ class Rows:
 
     Attributes
     ----------
-    X : ndarray (n, d)
-        float rows of the engine's type, or raw bytes with a scale.
+    X : ndarray or Csr (n, d)
+        float rows of the engine's type, sparse ones too, or raw bytes with a scale.
     targets : ndarray
         Class indices (n,) or rows (n, K), as the loss takes them.
     scale : float or None
         What one unit of a raw byte is worth.
     """
 
-    X: NDArray[Any]
+    X: NDArray[Any] | Csr
     targets: NDArray[Any]
     scale: float | None = None
 
@@ -63,9 +65,12 @@ class DenseStep:
         self.Z = buffer() if row.keeps_t else self.T
         self.s, self.r, self.D = buffer(), buffer(), buffer()
 
-    def forward(self, Z: Batch, block: Batch) -> Batch:
+    def forward(self, Z: Batch | Csr, block: Batch) -> Batch:
         """Fill Z_{i+1} = f(Z_i W + b)."""
-        _product(Z, block[:-1], self.T)
+        if isinstance(Z, Csr):
+            sparse.product(Z, block[:-1], self.T)
+        else:
+            _product(Z, block[:-1], self.T)
         np.add(self.T, block[-1], out=self.T)
         self.row.f(self.T, self.Z, self.s)
         return self.Z
@@ -76,9 +81,15 @@ class DenseStep:
             self.row.df(self.T, self.Z, self.s, self.r)
             np.multiply(self.D, self.s, out=self.D)
 
-    def backward(self, Z: Batch, block: Batch, gradient: Batch, Q: Batch | None) -> None:
-        """Fill dW = Z_i^T D, db = sum D and, where it is wanted, Q = D W^T."""
-        _product(Z.T, self.D, gradient[:-1])
+    def backward(self, Z: Batch | Csr, block: Batch, gradient: Batch, Q: Batch | None) -> None:
+        """Fill dW = Z_i^T D, db = sum D and, where it is wanted, Q = D W^T.
+
+        Of sparse rows only the columns that occur are filled in dW: the others are to be 0 before.
+        """
+        if isinstance(Z, Csr):
+            sparse.fill_columns(Z, self.D, gradient[:-1])
+        else:
+            _product(Z.T, self.D, gradient[:-1])
         np.add.reduce(self.D, axis=0, out=gradient[-1])
         if Q is not None:
             _product(self.D, block[:-1].T, Q)
@@ -93,13 +104,13 @@ def _product(A: Batch, B: Batch, out: Batch) -> None:
 
 
 class Workspace:
-    """All buffers of one batch size."""
+    """All buffers of one batch size; sparse rows need none of their own."""
 
-    def __init__(self, architecture: Architecture, dtype: str, n: int) -> None:
+    def __init__(self, architecture: Architecture, dtype: str, n: int, *, of_sparse: bool = False) -> None:
         layers, head = architecture.layers, HEADS[architecture.head]
         self.n = n
         self.bytes = np.empty((0, 0), np.uint8)  # made at the first gather of raw bytes
-        self.X = np.empty((n, architecture.n_in), dtype)
+        self.X: Batch | Csr = np.empty((0 if of_sparse else n, architecture.n_in), dtype)
         self.steps = [
             DenseStep(n, layer.n_out, ACTIVATIONS[layer.activation], dtype, class_major=layer is layers[-1])
             for layer in layers
@@ -112,6 +123,9 @@ class Workspace:
 
     def gather(self, rows: Rows, index: NDArray[np.intp]) -> None:
         """Fill X with the chosen rows; raw bytes are scaled on the way, so the set itself stays small in memory."""
+        if isinstance(rows.X, Csr) or isinstance(self.X, Csr):
+            self.X = rows.X[index]
+            return
         if rows.scale is None:
             np.take(rows.X, index, axis=0, out=self.X, mode="clip")
             return
@@ -142,32 +156,33 @@ class ReferenceEngine:
         self.head: Head = HEADS[architecture.head]
         self._own = threading.local()
 
-    def workspace(self, n: int) -> Workspace:
+    def workspace(self, n: int, *, of_sparse: bool = False) -> Workspace:
         """Return the buffers for batches of n rows, the same ones every time while they are among the last used."""
         if n > BLOCK:
-            return Workspace(self.architecture, self.dtype, n)
-        spaces: dict[int, Workspace] = self._own.__dict__.setdefault("spaces", {})
-        found = spaces.pop(n, None) or Workspace(self.architecture, self.dtype, n)
-        spaces[n] = found
+            return Workspace(self.architecture, self.dtype, n, of_sparse=of_sparse)
+        spaces: dict[tuple[int, bool], Workspace] = self._own.__dict__.setdefault("spaces", {})
+        kind = (n, of_sparse)
+        found = spaces.pop(kind, None) or Workspace(self.architecture, self.dtype, n, of_sparse=of_sparse)
+        spaces[kind] = found
         while len(spaces) > KEPT:
             del spaces[next(iter(spaces))]
         return found
 
     # -- forward ------------------------------------------------------------------------------------------------
 
-    def outputs(self, w: Vector, X: NDArray[Any], scale: float | None = None) -> Batch:
-        """Return the outputs (n, K) for rows (n, d): floats, or raw bytes with their scale."""
+    def outputs(self, w: Vector, X: NDArray[Any] | Csr, scale: float | None = None) -> Batch:
+        """Return the outputs (n, K) for rows (n, d): floats, sparse ones too, or raw bytes with their scale."""
         with np.errstate(all="ignore"):
             space = self._loaded(X, scale)
             _scores(space, self.architecture.blocks(w))
             self.head.forward(space.S, space.P, space.m)
         return space.P.copy(order="C")
 
-    def activations(self, w: Vector, X: Batch) -> list[Batch]:
+    def activations(self, w: Vector, X: Batch | Csr) -> list[Batch]:
         """Return the output of every layer, the head's last where there is one."""
         with np.errstate(all="ignore"):
-            space = Workspace(self.architecture, self.dtype, len(X))
-            np.copyto(space.X, X)
+            own = Workspace(self.architecture, self.dtype, len(X), of_sparse=self._keeps_sparse(X))
+            space = self._loaded(X, None, own)
             _scores(space, self.architecture.blocks(w))
             results = [np.ascontiguousarray(step.Z) for step in space.steps]
             if self.architecture.head != "identity":
@@ -189,6 +204,8 @@ class ReferenceEngine:
     def value_and_gradient(self, w: Vector, rows: Rows, plan: Plan, gradient: Vector) -> float:
         """Return the mean loss of all rows and fill its gradient, both as of one batch."""
         weights, into = self.architecture.blocks(w), self.architecture.blocks(gradient)
+        if isinstance(rows.X, Csr):
+            gradient.fill(0)
         with np.errstate(all="ignore"):
             return self._both_loops(self._loaded(rows.X, rows.scale), weights, rows.targets, plan, into)
 
@@ -200,18 +217,21 @@ class ReferenceEngine:
         Before each update the batch's mean loss goes into `losses`. A loss that is not finite ends the stretch
         without its update, so the steps taken are then fewer than asked for.
         """
-        gradient = np.empty_like(w)
+        of_sparse = isinstance(rows.X, Csr)
+        gradient = np.zeros(len(w), w.dtype)
         weights, into = self.architecture.blocks(w), self.architecture.blocks(gradient)
         with np.errstate(all="ignore"):
             for step, start in enumerate(range(0, len(order), batch)):
                 index = order[start : start + batch]
-                space = self.workspace(len(index))
+                space = self.workspace(len(index), of_sparse=of_sparse)
                 space.gather(rows, index)
                 value = self._both_loops(space, weights, rows.targets[index], plan, into)
                 losses[step] = value
                 if not math.isfinite(value):
                     return step
                 state.rule.step(w, gradient, state)
+                if isinstance(space.X, Csr):
+                    into[0][space.X.columns] = 0
         return len(losses)
 
     def _both_loops(
@@ -244,18 +264,26 @@ class ReferenceEngine:
         self.head.backward(space.P, space.Q, space.D, space.m)
         return value
 
-    def _loaded(self, X: NDArray[Any], scale: float | None) -> Workspace:
-        space = self.workspace(len(X))
+    def _keeps_sparse(self, X: NDArray[Any] | Csr) -> bool:
+        """Whether rows stay sparse: where there is a first layer to take them."""
+        return isinstance(X, Csr) and bool(self.architecture.layers)
+
+    def _loaded(self, X: NDArray[Any] | Csr, scale: float | None, space: Workspace | None = None) -> Workspace:
+        space = space or self.workspace(len(X), of_sparse=self._keeps_sparse(X))
+        if self._keeps_sparse(X):
+            space.X = X
+            return space
+        dense: Any = X.toarray() if isinstance(X, Csr) else X
         if scale is None:
-            np.copyto(space.X, X)
+            np.copyto(space.X, dense)  # type: ignore[arg-type]
         else:
-            np.multiply(X, space.X.dtype.type(scale), out=space.X)
+            np.multiply(dense, np.dtype(self.dtype).type(scale), out=space.X)  # type: ignore[arg-type]
         return space
 
 
 def _scores(space: Workspace, weights: list[Batch]) -> None:
     """The forward loop up to the head."""
-    Z = space.X
+    Z: Batch | Csr = space.X
     for step, block in zip(space.steps, weights, strict=True):
         Z = step.forward(Z, block)
 

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -24,13 +24,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from layerloop.arraylike import Samples
     from layerloop.engine import Rows
     from layerloop.network import AnyLoss, Chain
     from layerloop.plan import Plan
     from layerloop.preprocessing import Inputs
     from layerloop.training.callbacks import Callback
 
-Watched: TypeAlias = "tuple[ArrayLike, ArrayLike] | Mapping[str, tuple[ArrayLike, ArrayLike]]"
+Watched: TypeAlias = "tuple[Samples, ArrayLike] | Mapping[str, tuple[Samples, ArrayLike]]"
 
 STRETCH = 0.05  # seconds between looks at the callbacks and at Ctrl-C
 
@@ -128,7 +129,7 @@ class Run:
     epochs: int
     state: optim.State
     history: History
-    watched: Mapping[str, tuple[ArrayLike, ArrayLike]]
+    watched: Mapping[str, tuple[Samples, ArrayLike]]
     start: float = field(default_factory=time.perf_counter)
     samples: int = 0
     step_seconds: float = STRETCH  # so that the first stretch is a single step, which is timed
@@ -241,7 +242,8 @@ class Run:
         return step if begin is now else 1
 
     def _diverged(self, epoch: int, step: int) -> DivergenceError:
-        largest = float(np.abs(self.rows.X[: 100 * self.loader.batchsize]).max()) * (self.rows.scale or 1.0)
+        seen: Any = self.rows.X[: 100 * self.loader.batchsize]
+        largest = float(abs(seen).max()) * (self.rows.scale or 1.0)
         if (epoch, step) == (1, 1):
             cause = "it was so before the first update: look for very large numbers in X or y"
         elif largest > 100:
@@ -281,7 +283,7 @@ def _with_scale(inputs: Inputs, scale: float | None) -> Inputs:
     return replace(inputs, scale=scale)
 
 
-def _watched(m: Chain, validation: Watched | None, plan: Plan) -> dict[str, tuple[ArrayLike, ArrayLike]]:
+def _watched(m: Chain, validation: Watched | None, plan: Plan) -> dict[str, tuple[Samples, ArrayLike]]:
     """Return the data to watch by name; a wrong shape or label is found now."""
     named = validation if isinstance(validation, Mapping) else {"validation": validation} if validation else {}
     for name, pair in named.items():

@@ -1,0 +1,196 @@
+"""Sparse rows in both engines: the same numbers as dense rows give, for every head and loss, and as maths gives."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from layerloop import Chain, DataLoader, Dense, accuracy, activations, evaluate, train, value_and_gradient
+from layerloop.csr import as_csr
+from layerloop.engine import ENGINES, Rows, make_engine, native
+from layerloop.engine.sparse import fill_columns
+from layerloop.engine.sparse import product as times
+from layerloop.gradient_check import check_gradient
+from layerloop.optim import RULES, Adam, init
+from layerloop.plan import HEADS, LOSSES, Architecture, Plan
+
+TOLERANCE = {"float64": 1e-12, "float32": 1e-5}  # relative to the largest entry of what is compared
+PAIRS = [(head, loss) for head, loss in product(HEADS, LOSSES) if loss != "logitcrossentropy" or head == "identity"]
+NAMES = [name for name in ENGINES if name != "native" or native.available()]
+
+
+def far(got: np.ndarray | float, expected: np.ndarray | float) -> float:
+    difference = np.abs(np.asarray(got, np.float64) - expected).max(initial=0.0)
+    return float(difference / max(np.abs(expected).max(initial=0.0), np.finfo(float).tiny))
+
+
+class Case:
+    """A random network and random rows, mostly zeros and some of them empty."""
+
+    def __init__(
+        self,
+        widths: tuple[int, ...] = (300, 40, 30, 5),
+        head: str = "softmax",
+        loss: str = "crossentropy",
+        dtype: str = "float64",
+        n: int = 128,
+        density: float = 0.03,
+    ) -> None:
+        rng = np.random.default_rng((*widths, n))
+        names = ["tanh"] * (len(widths) - 1)
+        if head == "identity" and loss == "crossentropy":
+            names[-1] = "sigmoid"  # a cross-entropy of outputs themselves wants them positive
+        layers = tuple(Dense(a, b, name) for a, b, name in zip(widths[:-1], widths[1:], names, strict=True))
+        self.architecture = a = Architecture(layers, head, widths[0])
+        self.plan = Plan(a, loss, dtype)
+        self.w = (0.3 * rng.normal(size=a.size)).astype(dtype)
+        self.X = np.where(rng.random((n, widths[0])) < density, rng.normal(size=(n, widths[0])), 0).astype(dtype)
+        self.X[n // 2 :: 7] = 0
+        self.S = as_csr(sparse.csr_array(self.X), "X")
+        self.y = rng.integers(a.n_out, size=n) if self.plan.integer_targets else rng.random((n, a.n_out)).astype(dtype)
+        self.order = rng.permutation(n)
+        self.dense = make_engine(a, dtype, "numpy")
+
+    def engine(self, name: str) -> object:
+        return make_engine(self.architecture, self.plan.dtype, name)
+
+    def trained(self, engine: object, X: object, rule: object, batch: int = 32, passes: int = 3) -> tuple:
+        w, state = self.w.copy(), init(rule, self.w)
+        losses = np.empty(-(-len(self.order) // batch))
+        for _ in range(passes):
+            assert engine.train(w, state, Rows(X, self.y), self.order, self.plan, batch, losses) == len(losses)
+        return w, state, losses
+
+
+# -- the two products --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("most", [1, 7, 1 << 22])
+def test_the_products_are_those_of_the_matrix(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("layerloop.engine.sparse.MOST_TERMS", most)
+    for n in (1, 2, 50):
+        case = Case(n=n)
+        W, D = np.random.default_rng(0).normal(size=(300, 4)), np.random.default_rng(1).normal(size=(n, 4))
+        T, dW = np.full((n, 4), np.nan), np.zeros((300, 4))
+        times(case.S, W, T)
+        fill_columns(case.S, D, dW)
+        np.testing.assert_allclose(T, case.X @ W, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(dW, case.X.T @ D, rtol=1e-12, atol=1e-12)
+
+
+# -- agreement ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize(("head", "loss"), PAIRS, ids=lambda name: name)
+@pytest.mark.parametrize("name", NAMES)
+def test_loss_gradient_and_outputs_are_those_of_dense_rows(name: str, head: str, loss: str, dtype: str) -> None:
+    for n in (1, 7, 128, 300):
+        case = Case(head=head, loss=loss, dtype=dtype, n=n)
+        engine, slopes = case.engine(name), [np.full_like(case.w, np.nan) for _ in range(2)]
+        a = case.dense.value_and_gradient(case.w, Rows(case.X, case.y), case.plan, slopes[0])
+        b = engine.value_and_gradient(case.w, Rows(case.S, case.y), case.plan, slopes[1])
+        assert far(b, a) < TOLERANCE[dtype], n
+        assert far(slopes[1], slopes[0]) < TOLERANCE[dtype], n
+        P, a = case.dense.outputs_and_loss(case.w, Rows(case.X, case.y), case.plan)
+        R, b = engine.outputs_and_loss(case.w, Rows(case.S, case.y), case.plan)
+        assert far(b, a) < TOLERANCE[dtype], n
+        assert far(R, P) < TOLERANCE[dtype], n
+        assert far(engine.outputs(case.w, case.S), P) < TOLERANCE[dtype], n
+
+
+@pytest.mark.parametrize("widths", [(50, 3), (50, 1, 1), (40, 64, 5), (40, 65, 5), (30, 200, 100, 50, 4)])
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("name", NAMES)
+def test_narrow_wide_and_deep_networks_agree(name: str, dtype: str, widths: tuple[int, ...]) -> None:
+    case = Case(widths, "identity", "mse", dtype, density=0.2)
+    slopes = [np.empty_like(case.w) for _ in range(2)]
+    case.dense.value_and_gradient(case.w, Rows(case.X, case.y), case.plan, slopes[0])
+    case.engine(name).value_and_gradient(case.w, Rows(case.S, case.y), case.plan, slopes[1])
+    assert far(slopes[1], slopes[0]) < TOLERANCE[dtype]
+    ours, theirs = case.engine(name).activations(case.w, case.S), case.dense.activations(case.w, case.X)
+    assert [z.shape for z in ours] == [z.shape for z in theirs]
+    assert max(map(far, ours, theirs)) < TOLERANCE[dtype]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_rows_without_any_entry_give_the_biases_alone(name: str) -> None:
+    case = Case(n=9)
+    case.S = as_csr(sparse.csr_array((9, 300)), "X")
+    slopes = np.full_like(case.w, np.nan)
+    case.engine(name).value_and_gradient(case.w, Rows(case.S, case.y), case.plan, slopes)
+    assert not slopes[: 300 * 40].any()
+    expected = case.dense.outputs(case.w, np.zeros((9, 300)))
+    np.testing.assert_allclose(case.engine(name).outputs(case.w, case.S), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("name", NAMES)
+def test_steps_of_every_rule_are_those_along_dense_rows(name: str, rule: str) -> None:
+    case = Case(n=100)
+    for batch in (32, 1, 100):  # with a last, partial batch, and batches of one
+        w, state, losses = case.trained(case.engine(name), case.S, RULES[rule](rate=1e-3), batch)
+        v, other, sums = case.trained(case.dense, case.X, RULES[rule](rate=1e-3), batch)
+        assert state.t == other.t
+        assert far(w, v) < 1e-10
+        assert far(losses, sums) < 1e-10
+        assert all(far(*slots) < 1e-10 for slots in zip(state.slots, other.slots, strict=True))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_custom_loss_takes_sparse_rows_too(name: str) -> None:
+    case = Case(n=50)
+    pair = (lambda P, y: float((P**2).mean()), lambda P, y: 2 * P / P.size)
+    case.plan = Plan(case.architecture, pair, "float64")
+    ours, theirs = case.trained(case.engine(name), case.S, Adam()), case.trained(case.dense, case.X, Adam())
+    assert far(ours[0], theirs[0]) < 1e-10
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_loss_that_is_not_finite_ends_the_stretch_before_its_update(name: str) -> None:
+    a = Architecture((Dense(2, 1),), "identity", 2)
+    engine, w, losses = make_engine(a, "float64", name), np.zeros(3), np.full(4, -1.0)
+    state, X = init(Adam(0.1), w), as_csr(sparse.csr_array([[1.0, 0], [0, 1], [1, 0], [1, 0]]), "X")
+    y = np.array([[0.0], [0.0], [1e200], [0.0]])
+    assert engine.train(w, state, Rows(X, y), np.arange(4), Plan(a, "mse", "float64"), 1, losses) == 2
+    assert (state.t, losses.tolist()) == (2, [0, 0, np.inf, -1])
+    np.testing.assert_array_equal(w, 0)
+
+
+# -- through the network's doors, and against maths --------------------------------------------------------------------
+
+
+@pytest.fixture(params=NAMES)
+def engine_name(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    monkeypatch.setenv("LAYERLOOP_ENGINE", request.param)
+    return str(request.param)
+
+
+@pytest.mark.usefixtures("engine_name")
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_every_door_gives_what_it_gives_for_the_dense_rows(dtype: str) -> None:
+    case = Case((200, 20, 4), dtype=dtype, n=1500)
+    S = sparse.csr_array(case.X)
+    found = []
+    for X in (S, case.X):
+        m = Chain(Dense(200, 20, "relu"), Dense(20, 4), "softmax", dtype=dtype)
+        history = train(m, DataLoader((X, case.y), 64), optimizer=Adam(0.01), epochs=2, validation=(X, case.y))
+        value, gradient = value_and_gradient(m, X, case.y)
+        figures = evaluate(m, X, case.y)
+        row = history.epochs[-1]
+        found.append(
+            (m.flat, m(X), *activations(m, X), gradient.flat, [value, accuracy(m, X, case.y), figures["loss"]],
+             [row["loss"], row["validation_loss"], row["validation_accuracy"]])
+        )  # fmt: skip
+    for ours, theirs in zip(*found, strict=True):
+        assert far(ours, np.asarray(theirs)) < {"float64": 1e-11, "float32": 2e-4}[dtype]  # fifty steps carry rounding
+
+
+@pytest.mark.usefixtures("engine_name")
+def test_the_gradient_of_a_sparse_row_is_that_of_the_notes_loops() -> None:
+    m = Chain(Dense(12, 5, "tanh"), Dense(5, 3), "softmax", dtype="float64", seed=1)
+    for row in ([0, 1.0, 0, 0, -2, 0, 0, 0, 0.5, 0, 0, 0], [0.0] * 12):
+        assert check_gradient(m, sparse.csr_array([row]), 1, method="complex").passed
