@@ -13,6 +13,7 @@ SRC = Path(__file__).parents[1] / "src" / "layerloop"
 LEVELS: tuple[tuple[str, ...], ...] = (
     ("version", "lazy", "errors", "settings", "atomic", "csr", "arraylike"),
     ("maths", "optim", "data", "describe"),
+    ("layers",),
     ("plan", "preprocessing"),
     ("engine",),
     ("initialise", "vocabulary", "network", "readings", "gradient_check"),
@@ -25,8 +26,9 @@ FOLDERS: dict[str, tuple[str, ...]] = {
     "maths": ("activations", "heads", "losses", "jacobians", "loops", "checks", "__init__"),
     "optim": ("ranges", "schedules", "state", "rules", "adjusted", "table", "__init__"),
     "data": ("idx", "batches", "arrays", "tables", "images", "registries", "named", "sources", "__init__"),
+    "layers": ("base", "affine", "normal", "columns", "table", "__init__"),
     "engine": (
-        *("activations", "heads", "losses", "sparse", "reference"),
+        *("activations", "heads", "losses", "sparse", "steps", "columns", "reference"),
         *("blas", "_native", "native", "choose", "__init__"),
     ),
     "files": ("model", "__init__"),

@@ -10,8 +10,8 @@ import pytest
 from layerloop import Chain, Dense, Inputs, gradient_check, params, value_and_gradient
 from layerloop.errors import LabelError, SettingError, ShapeError
 from layerloop.gradient_check import check_gradient, notes_net
+from layerloop.layers import ACTIVATIONS
 from layerloop.maths.loops import h_x, parameters
-from layerloop.plan import ACTIVATIONS
 from layerloop.settings import FLOATS
 
 X = np.array([0.3, -0.7, 1.1])

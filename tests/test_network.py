@@ -23,6 +23,7 @@ from layerloop.errors import (
     ShapeError,
     UnknownNameError,
 )
+from layerloop.layers import Dense
 from layerloop.network import (
     Chain,
     Layer,
@@ -36,7 +37,7 @@ from layerloop.network import (
     value_and_gradient,
 )
 from layerloop.optim import Adam, Descent
-from layerloop.plan import Architecture, Dense
+from layerloop.plan import Architecture
 from layerloop.preprocessing import Inputs, standardised
 from layerloop.vocabulary import crossentropy, logitcrossentropy, modified_softmax, mse, relu, sigmoid, softmax, tanh
 
@@ -330,11 +331,11 @@ def test_figures_of_scores_and_of_a_loss_of_ones_own() -> None:
 @pytest.mark.parametrize(
     ("layers", "kind", "message"),
     [
-        ((), NetworkError, "a chain is Dense layers, then at most one head"),
-        ((softmax,), NetworkError, "a chain is Dense layers"),
-        ((Dense(4, 3), softmax, Dense(3, 2)), NetworkError, "a chain is Dense layers"),
+        ((), NetworkError, "a chain is layers, then at most one head"),
+        ((softmax,), NetworkError, "a chain is layers"),
+        ((Dense(4, 3), softmax, Dense(3, 2)), NetworkError, "a chain is layers"),
         ((Dense(4, 3), softmax, softmax), NetworkError, "at most one head"),
-        (([Dense(4, 3)],), NetworkError, "a chain is Dense layers"),
+        (([Dense(4, 3)],), NetworkError, "a chain is layers"),
         ((Dense(4, 3), Dense(4, 2)), NetworkError, r"layer 2, Dense\(4, 2\), takes 4 numbers, but layer 1 gives 3"),
         ((Dense(4, 3), sigmoid), NetworkError, r"an activation belongs to its layer: Dense\(4, 3, sigmoid\)"),
         ((Dense(4, 3), "sofmax"), UnknownNameError, "unknown head 'sofmax'. Did you mean 'softmax'"),

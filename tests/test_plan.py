@@ -12,7 +12,8 @@ from layerloop.engine import activations as engine_activations
 from layerloop.engine import heads as engine_heads
 from layerloop.engine import losses as engine_losses
 from layerloop.errors import NetworkError, SettingError, UnknownNameError
-from layerloop.plan import ACTIVATIONS, FUSED, HEADS, LOSSES, Architecture, Dense, Plan, fused_name, known_name
+from layerloop.layers import ACTIVATIONS, Dense, known_name
+from layerloop.plan import FUSED, HEADS, LOSSES, Architecture, Plan, fused_name
 
 NETWORK = Architecture((Dense(3, 4, "tanh"), Dense(4, 2)), "softmax", 3)
 
@@ -130,9 +131,10 @@ def test_widths_of_the_output() -> None:
 
 def test_the_flat_vector_holds_layer_after_layer_with_biases_last() -> None:
     small = Architecture((Dense(2, 1), Dense(1, 2)), "identity", 2)
-    first, second = small.blocks(np.arange(7.0))
-    np.testing.assert_array_equal(first, [[0], [1], [2]])  # two weights, one bias
-    np.testing.assert_array_equal(second, [[3, 4], [5, 6]])  # weights of the two outputs, their biases
+    views = {name: view.tolist() for name, view in small.views(np.arange(7.0)).items()}
+    assert views == {
+        "layer1.weight": [[0], [1]], "layer1.bias": [2], "layer2.weight": [[3, 4]], "layer2.bias": [5, 6]
+    }  # fmt: skip
     # the notes: W_1 = (0 1 | 2), W_2 = (3 | 5; 4 | 6), row after row
     np.testing.assert_array_equal(small.to_notes(np.arange(7.0)), [0, 1, 2, 3, 5, 4, 6])
 

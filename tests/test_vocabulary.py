@@ -7,7 +7,7 @@ import pytest
 
 from layerloop import maths, vocabulary
 from layerloop.errors import InputError, LabelError, ShapeError, UnknownNameError
-from layerloop.plan import ACTIVATIONS, Dense
+from layerloop.layers import ACTIVATIONS, Dense
 from layerloop.vocabulary import (
     checked_targets,
     crossentropy,

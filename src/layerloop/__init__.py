@@ -29,6 +29,17 @@ if TYPE_CHECKING:
     from layerloop.files import load as load
     from layerloop.files import save as save
     from layerloop.gradient_check import check_gradient as check_gradient
+    from layerloop.layers import BatchNorm as BatchNorm
+    from layerloop.layers import Dense as Dense
+    from layerloop.layers import Dropout as Dropout
+    from layerloop.layers import Embedding as Embedding
+    from layerloop.layers import LayerNorm as LayerNorm
+    from layerloop.layers import Members as Members
+    from layerloop.layers import Parametric as Parametric
+    from layerloop.layers import Periodic as Periodic
+    from layerloop.layers import PiecewiseLinear as PiecewiseLinear
+    from layerloop.layers import Residual as Residual
+    from layerloop.layers import Scale as Scale
     from layerloop.network import Chain as Chain
     from layerloop.network import Parameters as Parameters
     from layerloop.network import accuracy as accuracy
@@ -59,7 +70,6 @@ if TYPE_CHECKING:
     from layerloop.optim import RMSProp as RMSProp
     from layerloop.optim import StepDecay as StepDecay
     from layerloop.optim import Warmup as Warmup
-    from layerloop.plan import Dense as Dense
     from layerloop.preprocessing import Inputs as Inputs
     from layerloop.preprocessing import standardised as standardised
     from layerloop.readings import classifier as classifier
@@ -101,7 +111,8 @@ _HOME = {
     **dict.fromkeys(("AdaGrad", "Adam", "AdamW", "Descent", "Lion", "Momentum", "NAdam", "Nesterov"), "optim"),
     **dict.fromkeys(("RAdam", "RMSProp", "Adjusted", "Constant", "CosLog4", "Cosine", "ExponentialDecay"), "optim"),
     **dict.fromkeys(("FlatCos", "OneCycle", "ReduceOnPlateau", "StepDecay", "Warmup"), "optim"),
-    "Dense": "plan",
+    **dict.fromkeys(("BatchNorm", "Dense", "Dropout", "Embedding", "LayerNorm", "Members", "Parametric"), "layers"),
+    **dict.fromkeys(("Periodic", "PiecewiseLinear", "Residual", "Scale"), "layers"),
     "classifier": "readings",
     "check_gradient": "gradient_check",
     **dict.fromkeys(("Inputs", "standardised"), "preprocessing"),

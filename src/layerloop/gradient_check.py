@@ -9,6 +9,8 @@ import numpy as np
 
 from layerloop.arraylike import Samples, as_array
 from layerloop.csr import Csr, is_sparse
+from layerloop.errors import NetworkError
+from layerloop.layers import Dense
 from layerloop.maths.checks import GradientCheck
 from layerloop.maths.checks import check_gradient as check_loops
 from layerloop.maths.loops import Net, gradient, parameters
@@ -40,7 +42,9 @@ def notes_net(m: Chain, loss: AnyLoss = crossentropy, y: ArrayLike = 0) -> tuple
     >>> net.widths, net.activations, w.size
     ((4, 3, 2), ('tanh', 'identity'), 23)
     """
-    layers = m.architecture.layers
+    layers = [layer for layer in m.architecture.layers if isinstance(layer, Dense)]
+    if len(layers) < len(m.architecture.layers):
+        raise NetworkError("the loops take dense layers only")
     widths = (m.architecture.n_in, *(layer.n_out for layer in layers))
     net = Net(widths, tuple(layer.activation for layer in layers), m.architecture.head, _of_one(make_plan(m, loss), y))
     return net, m.architecture.to_notes(m.flat.astype(np.float64))

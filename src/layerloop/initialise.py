@@ -6,20 +6,64 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from layerloop.layers import BatchNorm, Dense, Embedding, LayerNorm, Parametric, Periodic, PiecewiseLinear, Scale
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from layerloop.layers import Layer
     from layerloop.plan import Architecture
 
+    Vector = NDArray[np.float64]
 
-def glorot_uniform(architecture: Architecture, rng: np.random.Generator) -> NDArray[np.float64]:
-    """Return a flat vector with weights uniform in [-a, a], a = sqrt(6 / (n_in + n_out)), and zero biases.
 
-    Drawn in float64, layer by layer, so that float32 and float64 networks of one seed agree up to rounding
-    (Glorot and Bengio 2010, equation 16).
+def initial(architecture: Architecture, rng: np.random.Generator) -> Vector:
+    """Return a flat vector to start from: what a dense layer has is Glorot-uniform, its biases are zero.
+
+    Weights are uniform in [-a, a], a = sqrt(6 / (n_in + n_out)) (Glorot and Bengio 2010, equation 16), or N(0, 1) under
+    the NTK scaling; the other kinds start where their papers do. Drawn in float64, layer by layer, so that float32 and
+    float64 networks of one seed agree up to rounding.
     """
     flat = np.zeros(architecture.size)
-    for layer, block in zip(architecture.layers, architecture.blocks(flat), strict=True):
-        bound = np.sqrt(6 / (layer.n_in + layer.n_out))
-        block[:-1] = rng.uniform(-bound, bound, size=(layer.n_in, layer.n_out))
+    for op in architecture.ops:
+        if op.layer:
+            _start(op.layer, flat[op.part], rng)
     return flat
+
+
+def _start(layer: Layer, w: Vector, rng: np.random.Generator) -> None:
+    parts = layer.views(w)
+    match layer:
+        case Dense():
+            bound = np.sqrt(6 / (layer.n_in + layer.n_out))
+            draw = rng.standard_normal if layer.ntk else lambda size: rng.uniform(-bound, bound, size)
+            parts["weight"][...] = draw(size=parts["weight"].shape)
+        case Scale():
+            parts["weight"][...] = _scales(layer.start, parts["weight"].shape, rng)
+        case Parametric() | LayerNorm():
+            parts["weight"][...] = 1
+        case BatchNorm():
+            parts["weight"][...] = parts["running_variance"][...] = 1
+        case Embedding():
+            w[...] = rng.standard_normal(w.shape)
+        case Periodic() | PiecewiseLinear():
+            for name, part in parts.items():
+                part[...] = _of_columns(layer, name, part.shape, rng)
+
+
+def _scales(start: str, shape: tuple[int, ...], rng: np.random.Generator) -> Vector | float:
+    if start == "ones":
+        return 1.0
+    drawn = rng.standard_normal(shape)
+    return np.copysign(1.0, drawn) if start == "signs" else drawn
+
+
+def _of_columns(
+    layer: Periodic | PiecewiseLinear, name: str, shape: tuple[int, ...], rng: np.random.Generator
+) -> Vector | float:
+    """Return where a part of a layer of columns starts: frequencies N(0, sigma^2), phases and maps uniform."""
+    if name.startswith("frequency"):
+        return layer.sigma * rng.standard_normal(shape)  # type: ignore[union-attr]
+    if name.startswith("phase"):
+        return rng.uniform(-np.pi, np.pi, shape)
+    return rng.uniform(-1, 1, shape) / np.sqrt(shape[0]) if name.startswith("weight") else 0.0

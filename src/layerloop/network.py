@@ -12,8 +12,10 @@ from layerloop import describe, optim
 from layerloop.arraylike import Samples, as_array
 from layerloop.engine import BLOCK, Rows, make_engine
 from layerloop.errors import LabelError, NetworkError, ShapeError, did_you_mean, expect
-from layerloop.initialise import glorot_uniform
-from layerloop.plan import ACTIVATIONS, HEADS, LOSSES, Architecture, Dense, Plan, known_name
+from layerloop.initialise import initial
+from layerloop.layers import ACTIVATIONS, Dense, Kind, known_name
+from layerloop.layers import Layer as AnyLayer
+from layerloop.plan import HEADS, LOSSES, Architecture, Plan
 from layerloop.preprocessing import Inputs, as_rows
 from layerloop.settings import float_name, whole
 from layerloop.vocabulary import Activation, Head, Loss, check_length, checked_targets, crossentropy
@@ -47,10 +49,7 @@ class Parameters(Mapping[str, "Floats"]):
     def __init__(self, architecture: Architecture, flat: Floats) -> None:
         self.architecture = architecture
         self.flat = flat
-        self._parts: dict[str, Floats] = {}
-        for i, block in enumerate(architecture.blocks(flat), start=1):
-            self._parts[f"layer{i}.weight"] = block[:-1]
-            self._parts[f"layer{i}.bias"] = block[-1]
+        self._parts = architecture.views(flat)
 
     def __getitem__(self, name: str) -> Floats:
         if name not in self._parts:
@@ -64,11 +63,18 @@ class Parameters(Mapping[str, "Floats"]):
         return len(self._parts)
 
     def W(self, i: int) -> Floats:
-        """Return the notes' W_i, (n_out, n_in + 1) with the bias as last column, i = 1..L: a view."""
+        """Return the notes' W_i, (n_out, n_in + 1) with the bias as last column, i = 1..L: a view.
+
+        Behind `Members`, where each has weights of its own, (members, n_out, n_in + 1).
+        """
         depth = len(self.architecture.layers)
         if not 1 <= i <= depth:
             raise IndexError(f"layers are counted from 1 to {depth} here, as in the notes; got {i}")
-        return self.architecture.blocks(self.flat)[i - 1].T
+        layer = self.architecture.layers[i - 1]
+        if not isinstance(layer, Dense):
+            raise NetworkError(f"layer {i}, {layer}, is no Dense and has no W: its parameters are named in params(m)")
+        W = layer.blocks(self.flat[self.architecture.place(i - 1, i)]).transpose(0, 2, 1)
+        return W[0] if layer.members == 1 else W
 
     @property
     def w(self) -> Floats:
@@ -84,16 +90,28 @@ class Parameters(Mapping[str, "Floats"]):
 
 
 class Layer:
-    """One layer of a chain with its numbers: callable, `weight` (n_in, n_out), `bias` (n_out,), the notes' `W`."""
+    """One layer of a chain with its numbers: callable, its parameters as attributes (`weight`, `bias`), `W`."""
 
     def __init__(self, chain: Chain) -> None:
         self._chain = chain
         self.spec = chain.architecture.layers[0]
-        parts = params(chain)
-        self.weight, self.bias, self.W = parts["layer1.weight"], parts["layer1.bias"], parts.W(1)
+
+    def __getattr__(self, name: str) -> Floats:
+        """Return a parameter by its name, such as `weight`: a view."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        found = {part.removeprefix("layer1."): view for part, view in params(self._chain).items()}
+        if name not in found:
+            raise AttributeError(f"{self.spec} has no parameter {name!r}.{did_you_mean(name, found)}")
+        return found[name]
+
+    @property
+    def W(self) -> Floats:
+        """The notes' W of a dense layer, (n_out, n_in + 1) with the bias as last column: a view."""
+        return params(self._chain).W(1)
 
     def __call__(self, x: Samples) -> Floats:
-        """Return sigma(W z^{;1}) for one sample or a batch."""
+        """Return g(w; z) for one sample or a batch."""
         return self._chain(x)
 
     def __repr__(self) -> str:
@@ -105,7 +123,7 @@ class Chain:
 
     Parameters
     ----------
-    *layers : Dense, then at most one of softmax and modified_softmax
+    *layers : Dense or another kind of layer, then at most one of softmax and modified_softmax
         From input to output.
     seed : int or Generator
         Draws the weights: Glorot-uniform, biases zero. The same seed gives the same weights.
@@ -139,7 +157,7 @@ class Chain:
 
     def __init__(
         self,
-        *layers: Dense | Head | Activation | str,
+        *layers: AnyLayer | Head | Activation | str,
         seed: int | np.random.Generator = 0,
         dtype: object = "float32",
         inputs: Inputs | None = None,
@@ -147,7 +165,7 @@ class Chain:
     ) -> None:
         self._settle(_architecture(layers), float_name(dtype), inputs or Inputs(), tuple(map(str, classes)))
         rng = seed if isinstance(seed, np.random.Generator) else np.random.default_rng(whole(seed, "seed", least=0))
-        self.flat[...] = glorot_uniform(self.architecture, rng)
+        self.flat[...] = initial(self.architecture, rng)
 
     def _settle(
         self,
@@ -220,7 +238,7 @@ class Chain:
         return result[0] if single else result
 
     @property
-    def layers(self) -> tuple[Dense | Head, ...]:
+    def layers(self) -> tuple[AnyLayer | Head, ...]:
         """The layers as plain settings, the head last where there is one."""
         head = self.architecture.head
         return self.architecture.layers if head == "identity" else (*self.architecture.layers, Head(head))
@@ -249,8 +267,7 @@ class Chain:
     def _cut(self, index: slice) -> Chain:
         start, stop, _ = index.indices(len(self))
         architecture = self.architecture.cut(index)
-        where = self.architecture.stretches()[start:stop]
-        flat = self.flat[where[0].start : where[-1].stop] if where else self.flat[:0]
+        flat = self.flat[self.architecture.place(start, stop)]
         inputs = self.inputs if start == 0 else None
         classes = self.classes if stop == len(self) else ()
         return Chain.from_parts(architecture, flat, inputs=inputs, classes=classes)
@@ -282,17 +299,17 @@ def _check_classes(architecture: Architecture, classes: Sequence[str]) -> None:
         raise NetworkError(f"class names must differ from one another, got {list(classes)}")
 
 
-def _architecture(layers: Sequence[Dense | Head | Activation | str]) -> Architecture:
+def _architecture(layers: Sequence[AnyLayer | Head | Activation | str]) -> Architecture:
     """Return the architecture that the arguments of Chain describe."""
-    dense = [layer for layer in layers if isinstance(layer, Dense)]
-    rest = layers[len(dense) :]
-    if not dense or tuple(dense) != layers[: len(dense)] or len(rest) > 1:
-        raise NetworkError(f"a chain is Dense layers, then at most one head ({', '.join(HEADS[1:])}); got {layers}")
+    kinds = [layer for layer in layers if isinstance(layer, Kind)]
+    rest = layers[len(kinds) :]
+    if not kinds or tuple(kinds) != layers[: len(kinds)] or len(rest) > 1:
+        raise NetworkError(f"a chain is layers, then at most one head ({', '.join(HEADS[1:])}); got {layers}")
     head = rest[0] if rest else "identity"
     name = getattr(head, "name", head)
     if name in ACTIVATIONS and name != "identity":
-        raise NetworkError(f"an activation belongs to its layer: Dense({dense[-1].n_in}, {dense[-1].n_out}, {name})")
-    return Architecture(tuple(dense), known_name(head, HEADS, "head"), dense[0].n_in)
+        raise NetworkError(f"an activation belongs to its layer: Dense({kinds[-1].n_in}, {kinds[-1].n_out}, {name})")
+    return Architecture(tuple(kinds), known_name(head, HEADS, "head"), kinds[0].n_in)
 
 
 def params(m: Chain) -> Parameters:
@@ -419,7 +436,7 @@ def layout(m: Chain) -> tuple[tuple[str, int], ...]:
     >>> layout(Chain(Dense(3, 2)))
     (('layer1.weight', 6), ('layer1.bias', 2))
     """
-    return tuple((name, part.size) for name, part in params(m).items())
+    return tuple((name, part.size) for name, part in m.architecture.stretches)
 
 
 def use_average(m: Chain, state: optim.State) -> Floats:

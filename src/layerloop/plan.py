@@ -12,35 +12,23 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from layerloop.errors import NetworkError, UnknownNameError, did_you_mean
+from layerloop.errors import NetworkError
+from layerloop.layers import Dense, Embedding, Members, OfColumns, Residual, Scale, chained, known_name
 from layerloop.settings import whole
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
+
+    from layerloop.layers import Layer, Part
 
     Vector = NDArray[np.floating]
 
-# The names that every table of the library has a row for; a test holds the tables against them.
-ACTIVATIONS = (
-    "identity",
-    "sigmoid",
-    "tanh",
-    "relu",
-    "leaky_relu",
-    "elu",
-    "selu",
-    "gelu",
-    "silu",
-    "mish",
-    "softplus",
-    "hard_sigmoid",
-)
+# The names that every table of the library has a row for, beside those of the layers.
 HEADS = ("identity", "softmax", "modified_softmax")
 LOSSES = ("crossentropy", "logitcrossentropy", "mse")
 
@@ -55,79 +43,48 @@ FUSED: Mapping[tuple[str, str], str] = {
 Pair = tuple[Callable[..., float], Callable[..., "NDArray[np.floating]"]]
 
 
-def known_name(value: object, names: Sequence[str], what: str) -> str:
-    """Return the name of a table row, given as its name or as an object that carries it (`sigmoid`).
+class Op(NamedTuple):
+    """One entry of a network's program, in the order in which the forward loop runs them.
 
-    Raises
-    ------
-    UnknownNameError
-        When no row has that name; the message proposes the nearest.
-    """
-    name = getattr(value, "name", value)
-    if isinstance(name, str) and name in names:
-        return name
-    shown = getattr(value, "__name__", name)
-    if callable(value) and shown in names:
-        raise UnknownNameError(f"{what} {shown} is another library's function: pass {shown!r}, or layerloop.{shown}")
-    raise UnknownNameError(f"unknown {what} {shown!r}.{did_you_mean(shown, names)}")
-
-
-class Named(Protocol):
-    """An object that stands for a row of a table, such as `sigmoid`."""
-
-    @property
-    def name(self) -> str:
-        """The row's name."""
-        ...
-
-
-@dataclass(frozen=True, init=False)
-class Dense:
-    """An affine map and an activation: g(W; z) = sigma(W z^{;1}), section 7.1.
-
-    Parameters
+    Attributes
     ----------
-    n_in, n_out : int
-        Widths.
-    activation : str or activation
-        A row of the table, by name or as the object (`sigmoid`); none by default, as in the notes' program.
-
-    Raises
-    ------
-    SettingError
-        A width below 1.
-    UnknownNameError
-        An unknown activation.
-
-    Examples
-    --------
-    >>> Dense(784, 32, "sigmoid")
-    Dense(784, 32, sigmoid)
+    layer : Layer or None
+        What it computes; None where the way around a residual ends, which adds what node `skip` holds.
+    name : str
+        What its parameters are called by: "layer3", or "layer3.1" inside a residual.
+    at : int
+        Where its stretch of the flat vector begins.
+    width : int
+        Numbers that a row has behind it.
+    skip : int or None
+        Node, counted from the input as 0, that a residual adds.
     """
 
-    kind: ClassVar[str] = "dense"
-    n_in: int
-    n_out: int
-    activation: str
-
-    def __init__(self, n_in: int, n_out: int, activation: str | Named = "identity") -> None:
-        object.__setattr__(self, "n_in", whole(n_in, "Dense: n_in", least=1))
-        object.__setattr__(self, "n_out", whole(n_out, "Dense: n_out", least=1))
-        object.__setattr__(self, "activation", known_name(activation, ACTIVATIONS, "activation"))
+    layer: Layer | None
+    name: str
+    at: int
+    width: int
+    skip: int | None = None
 
     @property
-    def shape(self) -> tuple[int, int]:
-        """The shape of its block of the flat vector: (n_in + 1, n_out), biases last."""
-        return self.n_in + 1, self.n_out
+    def part(self) -> slice:
+        """Its stretch of the flat vector."""
+        return slice(self.at, self.at + (self.layer.size if self.layer else 0))
 
-    @property
-    def size(self) -> int:
-        """The number r_i of its parameters."""
-        return (self.n_in + 1) * self.n_out
 
-    def __repr__(self) -> str:
-        activation = "" if self.activation == "identity" else f", {self.activation}"
-        return f"Dense({self.n_in}, {self.n_out}{activation})"
+def _program(layers: Sequence[Layer], prefix: str, node: int, at: int) -> Iterator[Op]:
+    """Yield the operations of layers, residuals unrolled; `node` is the one that holds their input."""
+    for i, layer in enumerate(layers, start=1):
+        name = f"{prefix}{i}"
+        if isinstance(layer, Residual):
+            inner = list(_program(layer.layers, f"{name}.", node, at))
+            yield from inner
+            yield Op(None, name, at + layer.size, layer.n_out, skip=node)
+            node += len(inner) + 1
+        else:
+            yield Op(layer, name, at, layer.n_out)
+            node += 1
+        at += layer.size
 
 
 @dataclass(frozen=True)
@@ -136,7 +93,7 @@ class Architecture:
 
     Parameters
     ----------
-    layers : tuple of Dense
+    layers : tuple of Layer
         Layers 1..L.
     head : str
         Layer L+1: "identity", "softmax" or "modified_softmax" (n_{L+1} = K - 1 scores, K outputs).
@@ -146,21 +103,74 @@ class Architecture:
     Raises
     ------
     NetworkError
-        Widths that do not chain, or an unknown head.
+        Widths that do not chain, members without `Members`, codes that are no columns of the input.
+    UnknownNameError
+        An unknown head.
     """
 
-    layers: tuple[Dense, ...]
+    layers: tuple[Layer, ...]
     head: str
     n_in: int
 
     def __post_init__(self) -> None:
         known_name(self.head, HEADS, "head")
         width = whole(self.n_in, "Architecture: n_in", least=1)
-        for i, layer in enumerate(self.layers, start=1):
-            if layer.n_in != width:
-                said = "the input has" if i == 1 else f"layer {i - 1} gives"
-                raise NetworkError(f"layer {i}, {layer}, takes {layer.n_in} numbers, but {said} {width}")
-            width = layer.n_out
+        object.__setattr__(self, "layers", chained(self.layers, width))
+        _check_members(self.ops)
+        _check_codes(self.ops)
+
+    @cached_property
+    def ops(self) -> tuple[Op, ...]:
+        """The program: every layer in its turn, residuals unrolled."""
+        return tuple(_program(self.layers, "layer", 0, 0))
+
+    @property
+    def takes_sparse(self) -> bool:
+        """Whether the first layer computes on sparse rows as they are."""
+        first = self.layers[0] if self.layers else None
+        return isinstance(first, Dense) and first.members == 1
+
+    @property
+    def last_activation(self) -> str:
+        """The activation of the last layer, "identity" where it has none."""
+        last = self.layers[-1] if self.layers else None
+        return last.activation if isinstance(last, Dense | Scale) else "identity"
+
+    @cached_property
+    def ends(self) -> tuple[int, ...]:
+        """The node behind each layer, counted from the input as 0."""
+        return tuple(i for i, op in enumerate(self.ops, start=1) if "." not in op.name)
+
+    @cached_property
+    def members(self) -> int:
+        """How many networks it is behind `Members`; 1 without."""
+        return next((op.layer.members for op in self.ops if isinstance(op.layer, Members)), 1)
+
+    @cached_property
+    def codes(self) -> tuple[tuple[int, int], ...]:
+        """The columns of the input that hold codes of categories, each with the number of its codes."""
+        return tuple(_codes(self.ops, self.n_in))
+
+    @cached_property
+    def untrained(self) -> tuple[slice, ...]:
+        """The stretches of the flat vector that training moves but does not train: running statistics."""
+        ends = itertools.accumulate((part.size for _, part in self.stretches), initial=0)
+        pairs = zip(ends, self.stretches, strict=False)
+        return tuple(slice(at, at + part.size) for at, (_, part) in pairs if not part.trained)
+
+    @cached_property
+    def stretches(self) -> tuple[tuple[str, Part], ...]:
+        """The pieces of the flat vector one after another, with their full names, such as "layer1.weight"."""
+        return tuple((f"{op.name}.{p.name}", p) for op in self.ops if op.layer for p in op.layer.stretches)
+
+    def views(self, flat: Vector) -> dict[str, Vector]:
+        """Return the named parts of a flat vector, as views into it."""
+        return {
+            f"{op.name}.{name}": view
+            for op in self.ops
+            if op.layer
+            for name, view in op.layer.views(flat[op.part]).items()
+        }
 
     @property
     def n_scores(self) -> int:
@@ -177,27 +187,31 @@ class Architecture:
         """The number of parameters, r_1 + ... + r_L."""
         return sum(layer.size for layer in self.layers)
 
-    def stretches(self) -> list[slice]:
-        """Return where each layer lies in the flat vector."""
-        ends = np.cumsum([0, *(layer.size for layer in self.layers)]).tolist()
-        return [slice(start, stop) for start, stop in itertools.pairwise(ends)]
-
-    def blocks(self, flat: Vector) -> list[Vector]:
-        """Return the blocks (n_i + 1, n_{i+1}) as views into the flat vector."""
-        return [flat[s].reshape(layer.shape) for s, layer in zip(self.stretches(), self.layers, strict=True)]
-
     def to_notes(self, flat: Vector) -> Vector:
-        """Return a vector in the notes' order, w = (w_1; ...; w_L), row after row of each W_i, bias last in its row."""
-        parts = [block.T.ravel() for block in self.blocks(flat)]
-        return np.concatenate(parts) if parts else flat.copy()
+        """Return a vector in the notes' order, w = (w_1; ...; w_L), row after row of each W_i, bias last in its row.
+
+        The notes have dense layers only; the parameters of others stand as they lie in the flat vector.
+        """
+        w = flat.copy()
+        for layer, at in self._dense():
+            w[at] = layer.blocks(flat[at]).transpose(0, 2, 1).ravel()
+        return w
 
     def from_notes(self, w: Vector) -> Vector:
         """Return a vector of the notes' order in the flat order; the inverse of `to_notes`."""
-        flat = np.empty_like(w)
-        pairs = zip(self.blocks(flat), self.stretches(), strict=True)
-        for block, stretch in pairs:
-            block[...] = w[stretch].reshape(block.shape[::-1]).T
+        flat = w.copy()
+        for layer, at in self._dense():
+            blocks = layer.blocks(flat[at])
+            blocks[...] = w[at].reshape(len(blocks), layer.n_out, layer.n_in + 1).transpose(0, 2, 1)
         return flat
+
+    def _dense(self) -> Iterator[tuple[Dense, slice]]:
+        return ((op.layer, op.part) for op in self.ops if isinstance(op.layer, Dense))
+
+    def place(self, start: int, stop: int) -> slice:
+        """Return the stretch of the flat vector that layers[start:stop] take."""
+        ends = [0, *itertools.accumulate(layer.size for layer in self.layers)]
+        return slice(ends[min(start, len(ends) - 1)], ends[min(stop, len(ends) - 1)])
 
     def cut(self, layers: slice) -> Architecture:
         """Return the part that `layers` names, the head counting as the last layer where there is one."""
@@ -207,6 +221,46 @@ class Architecture:
             raise NetworkError(f"a chain is cut into one piece from front to back, got [{start}:{stop}:{step}]")
         width = self.layers[start].n_in if start < depth else self.n_scores
         return Architecture(self.layers[start:stop], self.head if stop > depth else "identity", width)
+
+
+def _check_members(ops: Sequence[Op]) -> None:
+    """Raise NetworkError unless every layer with members of its own stands behind as many `Members`, of one layer."""
+    now = 1
+    for op in ops:
+        wanted = getattr(op.layer, "members", 1)
+        if isinstance(op.layer, Members):
+            if now > 1:
+                raise NetworkError(f"{op.name}, {op.layer}: a chain has one Members; a second would have members twice")
+            now = wanted
+        elif wanted not in (1, now):
+            said = f"Members({op.width}, {wanted}) before it" if now == 1 else f"members={now} as Members says"
+            raise NetworkError(f"{op.name}, {op.layer}, has {wanted} members: it wants {said}")
+
+
+def _codes(ops: Sequence[Op], n_in: int) -> Iterator[tuple[int, int]]:
+    """Yield (column of the input, number of codes) of every embedding, traced through the layers of columns."""
+    origin: list[int | None] = list(range(n_in))  # of each column at this place; None once it is no input any more
+    for op in ops:
+        if not isinstance(op.layer, OfColumns):
+            return
+        if isinstance(op.layer, Embedding):
+            for place, count in op.layer.columns:
+                found = origin[place]
+                if found is None:
+                    raise NetworkError(f"{op.name}: column {place} was made by the layers before it and holds no codes")
+                yield found, count
+        origin = [origin[j] for j in op.layer.rest] + [None] * sum(op.layer.added)
+
+
+def _check_codes(ops: Sequence[Op]) -> None:
+    """Raise NetworkError for an embedding behind layers that leave no column as it is."""
+    of_columns = True
+    for op in ops:
+        if isinstance(op.layer, Embedding) and not of_columns:
+            raise NetworkError(
+                f"{op.name}, {op.layer}, takes codes: it stands first, or behind other layers of columns only"
+            )
+        of_columns = of_columns and isinstance(op.layer, OfColumns)
 
 
 def fused_name(head: str, loss: str | Pair) -> str | None:
@@ -232,11 +286,12 @@ def fused_name(head: str, loss: str | Pair) -> str | None:
 
 @dataclass(frozen=True)
 class Plan:
-    """All that an engine needs to know to train: the architecture, the loss, and the float type."""
+    """All that an engine needs to know to train: the architecture, the loss, the float type, the seed of the masks."""
 
     architecture: Architecture
     loss: str | Pair
     dtype: str = "float32"
+    seed: int = 0
 
     def __post_init__(self) -> None:
         if isinstance(self.loss, str):

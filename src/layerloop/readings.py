@@ -11,8 +11,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerloop.errors import look_up
+from layerloop.layers import Dense, known_name
 from layerloop.network import Chain
-from layerloop.plan import HEADS, Dense, known_name
+from layerloop.plan import HEADS
 from layerloop.settings import whole
 from layerloop.vocabulary import Head
 

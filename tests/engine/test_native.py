@@ -17,10 +17,11 @@ import pytest
 from layerloop import Chain, DataLoader, train
 from layerloop.engine import ReferenceEngine, Rows, engine_name, make_engine, native
 from layerloop.errors import SettingError
+from layerloop.layers import ACTIVATIONS, Dense
 from layerloop.network import make_plan
 from layerloop.optim import Cosine, init
 from layerloop.optim.rules import RULES, Adam, Descent, Momentum
-from layerloop.plan import ACTIVATIONS, FUSED, HEADS, LOSSES, Architecture, Dense, Plan
+from layerloop.plan import FUSED, HEADS, LOSSES, Architecture, Plan
 
 pytestmark = pytest.mark.skipif(not native.available(), reason="the compiled engine is not built: no C++17 compiler")
 

@@ -13,9 +13,10 @@ from layerloop.data.batches import DataLoader
 from layerloop.engine import BLOCK, ReferenceEngine, Rows, make_engine
 from layerloop.engine.reference import KEPT
 from layerloop.errors import NetworkError, ShapeError, UnknownNameError
+from layerloop.layers import ACTIVATIONS, Dense
 from layerloop.network import Chain, params, setup, update, value_and_gradient
 from layerloop.optim import Descent, init
-from layerloop.plan import ACTIVATIONS, HEADS, LOSSES, Architecture, Dense, Plan, fused_name
+from layerloop.plan import HEADS, LOSSES, Architecture, Plan, fused_name
 from layerloop.preprocessing import Inputs
 from layerloop.training import train
 

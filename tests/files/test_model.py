@@ -20,8 +20,9 @@ import safetensors.numpy
 from layerloop.errors import ModelFileError, NetworkError, OutputError
 from layerloop.files import load, save
 from layerloop.files.model import FORMAT_VERSION, HEADER_LIMIT, KEY, _sealed, from_bytes, to_bytes
+from layerloop.layers import ACTIVATIONS, Dense
 from layerloop.network import Chain, activations
-from layerloop.plan import ACTIVATIONS, HEADS, Dense
+from layerloop.plan import HEADS
 from layerloop.preprocessing import Inputs, standardised
 from layerloop.version import __version__
 from layerloop.vocabulary import softmax, tanh

@@ -11,8 +11,8 @@ import pytest
 
 from layerloop.data.batches import DataLoader
 from layerloop.errors import InputError, OutputError, SettingError
+from layerloop.layers import Dense
 from layerloop.network import Chain
-from layerloop.plan import Dense
 from layerloop.training import Progress, Stop, callbacks, read_history, throttle, train, write_history
 from layerloop.training.callbacks import as_callback
 from layerloop.vocabulary import mse

@@ -26,9 +26,9 @@ from layerloop.errors import (
     ShapeError,
     UnknownNameError,
 )
+from layerloop.layers import Dense
 from layerloop.network import Chain, evaluate, params, setup, update, value_and_gradient
 from layerloop.optim import RULES, Adam, Descent, Rule, rule_named
-from layerloop.plan import Dense
 from layerloop.preprocessing import Inputs
 from layerloop.training import Progress, Stop, train
 from layerloop.vocabulary import crossentropy, mse, softmax, tanh

@@ -21,8 +21,8 @@ from layerloop.cli.terminal import Terminal, plain
 from layerloop.data import has_test
 from layerloop.errors import DivergenceError, LayerloopError, ModelFileError, OutputError, SettingError
 from layerloop.files import load, save
+from layerloop.layers import ACTIVATIONS
 from layerloop.optim import RULES, SCHEDULES, base_of
-from layerloop.plan import ACTIVATIONS
 from layerloop.settings import blas_threads
 from layerloop.training import read_history, train, write_history
 from layerloop.training.recipe import Recipe, prepare
@@ -209,7 +209,7 @@ def _describe(terminal: Terminal, name: str, task: Task) -> None:
     for sentence in task.done:
         terminal.say(f"  {sentence}")
     terminal.say(repr(m))
-    if m.architecture.head == "modified_softmax" and m.architecture.layers[-1].activation == "sigmoid":
+    if m.architecture.head == "modified_softmax" and m.architecture.last_activation == "sigmoid":
         last = m.classes[-1]
         terminal.say(f"  its scores are positive and class {last} has score 0, so class {last} is never predicted")
 

@@ -15,9 +15,10 @@ from layerloop.engine.activations import ACTIVATIONS
 from layerloop.engine.blas import candidates
 from layerloop.engine.reference import ReferenceEngine, Rows
 from layerloop.errors import SettingError
+from layerloop.layers import ACTIVATIONS as NAMES
+from layerloop.layers import Dense
 from layerloop.optim import base_of
 from layerloop.optim.rules import Adam, AdamW, Descent, Momentum, Nesterov, RMSProp
-from layerloop.plan import ACTIVATIONS as NAMES
 from layerloop.plan import HEADS
 from layerloop.settings import core_count
 
@@ -122,9 +123,11 @@ class NativeEngine:
         layers = [
             (layer.n_in, layer.n_out, NAMES.index(layer.activation), ACTIVATIONS[layer.activation].keeps_t)
             for layer in architecture.layers
+            if isinstance(layer, Dense) and not layer.ntk and layer.members == 1
         ]
         kind = {"float32": _native.Engine32, "float64": _native.Engine64}[dtype]
-        self._core = kind(layers, HEADS.index(architecture.head), core_count()) if layers else None
+        whole = bool(layers) and len(layers) == len(architecture.layers)
+        self._core = kind(layers, HEADS.index(architecture.head), core_count()) if whole else None
 
     def core(self, rows: int, plan: Plan | None = None) -> _native.Engine32 | None:
         """Return the compiled code where it covers this, or None: no layers, no rows, a loss of one's own."""
@@ -164,11 +167,11 @@ class NativeEngine:
         core.activations(w, self._rows(X, None), results)
         return results if self.architecture.head == "identity" else [*results, self.outputs(w, X)]
 
-    def value_and_gradient(self, w: Vector, rows: Rows, plan: Plan, gradient: Vector) -> float:
-        """Return the mean loss of all rows and fill its gradient, both as of one batch."""
+    def value_and_gradient(self, w: Vector, rows: Rows, plan: Plan, gradient: Vector, step: int | None = None) -> float:
+        """Return the mean loss of all rows and fill its gradient; see `ReferenceEngine.value_and_gradient`."""
         core = self.core(len(rows.X), plan)
         if core is None or isinstance(rows.X, Csr):
-            return self.reference.value_and_gradient(w, rows, plan, gradient)
+            return self.reference.value_and_gradient(w, rows, plan, gradient, step)
         X, y = self._rows(rows.X, rows.scale), self._targets(rows.targets)
         return core.gradient(w, X, rows.scale, y, _loss(plan), gradient)
 

@@ -9,23 +9,27 @@ from __future__ import annotations
 
 import math
 import threading
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from layerloop.csr import Csr
-from layerloop.engine import sparse
-from layerloop.engine.activations import ACTIVATIONS, Activation, ones
+from layerloop.engine.columns import COLUMN_STEPS
 from layerloop.engine.heads import HEADS, Head
 from layerloop.engine.losses import FUSED, LOSSES
+from layerloop.engine.steps import PREDICTION, ROW_STEPS, Join, Mode, Step, dense_step
 from layerloop.errors import ShapeError
+from layerloop.layers import Dense, Members
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
     from numpy.typing import NDArray
 
     from layerloop.optim import State
-    from layerloop.plan import Architecture, Plan
+    from layerloop.plan import Architecture, Op, Plan
 
     Batch = NDArray[np.floating]
     Vector = NDArray[np.floating]
@@ -53,79 +57,48 @@ class Rows:
     scale: float | None = None
 
 
-class DenseStep:
-    """One dense layer at one batch size: its two passes and the buffers they fill."""
-
-    def __init__(self, n: int, width: int, row: Activation, dtype: str, *, class_major: bool) -> None:
-        def buffer() -> Batch:
-            return np.empty((width, n), dtype).T if class_major else np.empty((n, width), dtype)
-
-        self.row = row
-        self.T = buffer()
-        self.Z = buffer() if row.keeps_t else self.T
-        self.s, self.r, self.D = buffer(), buffer(), buffer()
-
-    def forward(self, Z: Batch | Csr, block: Batch) -> Batch:
-        """Fill Z_{i+1} = f(Z_i W + b)."""
-        if isinstance(Z, Csr):
-            sparse.product(Z, block[:-1], self.T)
-        else:
-            _product(Z, block[:-1], self.T)
-        np.add(self.T, block[-1], out=self.T)
-        self.row.f(self.T, self.Z, self.s)
-        return self.Z
-
-    def to_scores(self) -> None:
-        """Turn D from the gradient in the outputs into the one in the pre-activations: D <- f'(T) * D."""
-        if self.row.df is not ones:
-            self.row.df(self.T, self.Z, self.s, self.r)
-            np.multiply(self.D, self.s, out=self.D)
-
-    def backward(self, Z: Batch | Csr, block: Batch, gradient: Batch, Q: Batch | None) -> None:
-        """Fill dW = Z_i^T D, db = sum D and, where it is wanted, Q = D W^T.
-
-        Of sparse rows only the columns that occur are filled in dW: the others are to be 0 before.
-        """
-        if isinstance(Z, Csr):
-            sparse.fill_columns(Z, self.D, gradient[:-1])
-        else:
-            _product(Z.T, self.D, gradient[:-1])
-        np.add.reduce(self.D, axis=0, out=gradient[-1])
-        if Q is not None:
-            _product(self.D, block[:-1].T, Q)
-
-
-def _product(A: Batch, B: Batch, out: Batch) -> None:
-    """Fill out = A B; a class-major `out` is filled as out^T = B^T A^T, the same product to BLAS."""
-    if out.flags.c_contiguous:
-        np.dot(A, B, out=out)
-    else:
-        np.dot(B.T, A.T, out=out.T)
-
-
 class Workspace:
-    """All buffers of one batch size; sparse rows need none of their own."""
+    """All buffers of one batch size: n samples, which are n k rows behind `Members`; sparse ones need none here."""
 
     def __init__(self, architecture: Architecture, dtype: str, n: int, *, of_sparse: bool = False) -> None:
-        layers, head = architecture.layers, HEADS[architecture.head]
+        head = HEADS[architecture.head]
         self.n = n
+        self.members = architecture.members
         self.bytes = np.empty((0, 0), np.uint8)  # made at the first gather of raw bytes
+        self.of_sparse = of_sparse
         self.X: Batch | Csr = np.empty((0 if of_sparse else n, architecture.n_in), dtype)
-        self.steps = [
-            DenseStep(n, layer.n_out, ACTIVATIONS[layer.activation], dtype, class_major=layer is layers[-1])
-            for layer in layers
-        ]
-        self.S = self.steps[-1].Z if self.steps else self.X
-        self.P = np.empty((architecture.n_scores + head.extra, n), dtype).T
+        self.steps = list(_steps(architecture.ops, n, dtype))
+        self.nodes: list[Any] = [self.X]  # what each step takes, the last what the head takes
+        self.skips = [op.skip for op in architecture.ops]
+        # By the node where a way around begins: the joins that add it, whose D is part of its gradient.
+        self.ways = {
+            op.skip: [i for i, o in enumerate(architecture.ops) if o.skip == op.skip] for op in architecture.ops
+        }
+        rows = n * self.members
+        self.P = np.empty((architecture.n_scores + head.extra, rows), dtype).T
         self.Q = np.empty_like(self.P)
-        self.D = np.empty((architecture.n_scores, n), dtype).T if not self.steps else self.steps[-1].D
-        self.m = np.empty(n, dtype)
+        self.D = np.empty((architecture.n_scores, rows), dtype).T if not self.steps else self.steps[-1].D
+        self.m = np.empty(rows, dtype)
+
+    @property
+    def S(self) -> Batch:
+        """The scores, of all members."""
+        scores: Batch = self.nodes[-1]
+        return scores
+
+    def outputs(self) -> Batch:
+        """Return the outputs (n, K): the mean over the members of what the head gave."""
+        if self.members == 1:
+            return self.P.copy(order="C")
+        return np.ascontiguousarray(self.P.T.reshape(-1, self.members, self.n).mean(axis=1).T)
 
     def gather(self, rows: Rows, index: NDArray[np.intp]) -> None:
         """Fill X with the chosen rows; raw bytes are scaled on the way, so the set itself stays small in memory."""
-        if isinstance(rows.X, Csr) or isinstance(self.X, Csr):
-            self.X = rows.X[index]
+        if isinstance(rows.X, Csr):
+            self.X = rows.X[index] if self.of_sparse else rows.X[index].toarray()
             return
+        if isinstance(self.X, Csr):
+            raise TypeError("a workspace for sparse rows was given dense ones")
         if rows.scale is None:
             np.take(rows.X, index, axis=0, out=self.X, mode="clip")
             return
@@ -133,6 +106,25 @@ class Workspace:
             self.bytes = np.empty(self.X.shape, np.uint8)
         np.take(rows.X, index, axis=0, out=self.bytes, mode="clip")
         np.multiply(self.bytes, self.X.dtype.type(rows.scale), out=self.X)
+
+
+def _steps(ops: Sequence[Op], n: int, dtype: str) -> Iterator[Step]:
+    """Yield the steps of a program for n samples; the last one's rows are class-major."""
+    members = 1
+    for place, op in enumerate(ops):
+        if isinstance(op.layer, Members):
+            members = op.layer.members
+        yield _kind(op)(op, place, n * members, members, dtype, class_major=place == len(ops) - 1)
+
+
+def _kind(op: Op) -> type[Step]:
+    """Return the class that computes an operation."""
+    if op.layer is None:
+        return Join
+    return dense_step(op.layer) if isinstance(op.layer, Dense) else STEPS[type(op.layer)]
+
+
+STEPS: Mapping[type, type[Step]] = {**ROW_STEPS, **COLUMN_STEPS}
 
 
 class ReferenceEngine:
@@ -174,40 +166,45 @@ class ReferenceEngine:
         """Return the outputs (n, K) for rows (n, d): floats, sparse ones too, or raw bytes with their scale."""
         with np.errstate(all="ignore"):
             space = self._loaded(X, scale)
-            _scores(space, self.architecture.blocks(w))
+            _scores(space, self._bound(w, space), PREDICTION)
             self.head.forward(space.S, space.P, space.m)
-        return space.P.copy(order="C")
+        return space.outputs()
 
     def activations(self, w: Vector, X: Batch | Csr) -> list[Batch]:
-        """Return the output of every layer, the head's last where there is one."""
+        """Return the output of every layer, (n, k, width) behind `Members`, and last the head's where there is one."""
         with np.errstate(all="ignore"):
             own = Workspace(self.architecture, self.dtype, len(X), of_sparse=self._keeps_sparse(X))
             space = self._loaded(X, None, own)
-            _scores(space, self.architecture.blocks(w))
-            results = [np.ascontiguousarray(step.Z) for step in space.steps]
+            _scores(space, self._bound(w, space), PREDICTION)
+            results = [by_sample(space.nodes[node], len(X)) for node in self.architecture.ends]
             if self.architecture.head != "identity":
                 self.head.forward(space.S, space.P, space.m)
-                results.append(np.ascontiguousarray(space.P))
+                results.append(space.outputs())
         return results
 
     def outputs_and_loss(self, w: Vector, rows: Rows, plan: Plan) -> tuple[Batch, float]:
         """Return the outputs (n, K) and the mean loss per sample."""
         with np.errstate(all="ignore"):
             space = self._loaded(rows.X, rows.scale)
-            _scores(space, self.architecture.blocks(w))
+            _scores(space, self._bound(w, space), PREDICTION)
             self.head.forward(space.S, space.P, space.m)
-            outputs = space.P.copy(order="C")
+            outputs = space.outputs()
             return outputs, self._loss_of(space, rows.targets, plan)
 
     # -- gradient and training ----------------------------------------------------------------------------------
 
-    def value_and_gradient(self, w: Vector, rows: Rows, plan: Plan, gradient: Vector) -> float:
-        """Return the mean loss of all rows and fill its gradient, both as of one batch."""
-        weights, into = self.architecture.blocks(w), self.architecture.blocks(gradient)
-        if isinstance(rows.X, Csr):
-            gradient.fill(0)
+    def value_and_gradient(self, w: Vector, rows: Rows, plan: Plan, gradient: Vector, step: int | None = None) -> float:
+        """Return the mean loss of all rows and fill its gradient, both as of one batch.
+
+        With `step` it is that of a training step of this number: dropout drops, and batch normalisation takes the
+        batch's statistics and moves the running ones in `w`.
+        """
         with np.errstate(all="ignore"):
-            return self._both_loops(self._loaded(rows.X, rows.scale), weights, rows.targets, plan, into)
+            space = self._loaded(rows.X, rows.scale)
+            weights, into = self._bound(w, space), self._bound(gradient, space)
+            if space.of_sparse:
+                gradient.fill(0)
+            return self._both_loops(space, weights, rows.targets, plan, into, Mode(step, plan.seed))
 
     def train(
         self, w: Vector, state: State, rows: Rows, order: NDArray[np.intp], plan: Plan, batch: int, losses: Vector
@@ -217,37 +214,47 @@ class ReferenceEngine:
         Before each update the batch's mean loss goes into `losses`. A loss that is not finite ends the stretch
         without its update, so the steps taken are then fewer than asked for.
         """
-        of_sparse = isinstance(rows.X, Csr)
+        of_sparse = self._keeps_sparse(rows.X)
         gradient = np.zeros(len(w), w.dtype)
-        weights, into = self.architecture.blocks(w), self.architecture.blocks(gradient)
         with np.errstate(all="ignore"):
             for step, start in enumerate(range(0, len(order), batch)):
                 index = order[start : start + batch]
                 space = self.workspace(len(index), of_sparse=of_sparse)
                 space.gather(rows, index)
-                value = self._both_loops(space, weights, rows.targets[index], plan, into)
+                weights, into = self._bound(w, space), self._bound(gradient, space)
+                mode = Mode(state.t, plan.seed)
+                value = self._both_loops(space, weights, rows.targets[index], plan, into, mode)
                 losses[step] = value
                 if not math.isfinite(value):
                     return step
-                state.rule.step(w, gradient, state)
+                with kept(w, self.architecture.untrained):
+                    state.rule.step(w, gradient, state)
                 if isinstance(space.X, Csr):
                     into[0][space.X.columns] = 0
         return len(losses)
 
+    def _bound(self, w: Vector, space: Workspace) -> list[Any]:
+        """Return each step's stretch of a flat vector, as the step takes it."""
+        return [step.bound(w[op.part]) for step, op in zip(space.steps, self.architecture.ops, strict=True)]
+
     def _both_loops(
-        self, space: Workspace, weights: list[Batch], targets: NDArray[Any], plan: Plan, into: list[Batch]
+        self, space: Workspace, weights: list[Any], targets: NDArray[Any], plan: Plan, into: list[Any], mode: Mode
     ) -> float:
-        """Forward loop, loss, backward loop: return the mean loss and fill the gradient's blocks."""
-        _scores(space, weights)
+        """Forward loop, loss, backward loop: return the mean loss and fill the gradient."""
+        _scores(space, weights, mode)
         value = self._loss_of(space, targets, plan)
         for i in reversed(range(len(weights))):
-            step, before = space.steps[i], space.steps[i - 1] if i else None
-            step.to_scores()
-            step.backward(before.Z if before else space.X, weights[i], into[i], before.D if before else None)
+            D = space.steps[i - 1].D if i else None
+            space.steps[i].backward(space.nodes[i], weights[i], into[i], D)
+            if D is not None:
+                for join in space.ways.get(i, ()):
+                    np.add(D, space.steps[join].D, out=D)
         return value
 
     def _loss_of(self, space: Workspace, targets: NDArray[Any], plan: Plan) -> float:
-        """Return the mean loss; leave its gradient in the scores in `space.D`."""
+        """Return the mean loss, over the members too; leave its gradient in the scores in `space.D`."""
+        if space.members > 1:
+            targets = np.concatenate([targets] * space.members)
         if plan.fused:
             return FUSED[plan.fused](space.S, targets, space.P, space.D, space.m)
         self.head.forward(space.S, space.P, space.m)
@@ -266,7 +273,7 @@ class ReferenceEngine:
 
     def _keeps_sparse(self, X: NDArray[Any] | Csr) -> bool:
         """Whether rows stay sparse: where there is a first layer to take them."""
-        return isinstance(X, Csr) and bool(self.architecture.layers)
+        return isinstance(X, Csr) and self.architecture.takes_sparse
 
     def _loaded(self, X: NDArray[Any] | Csr, scale: float | None, space: Workspace | None = None) -> Workspace:
         space = space or self.workspace(len(X), of_sparse=self._keeps_sparse(X))
@@ -281,11 +288,27 @@ class ReferenceEngine:
         return space
 
 
-def _scores(space: Workspace, weights: list[Batch]) -> None:
-    """The forward loop up to the head."""
-    Z: Batch | Csr = space.X
-    for step, block in zip(space.steps, weights, strict=True):
-        Z = step.forward(Z, block)
+def _scores(space: Workspace, weights: list[Any], mode: Mode) -> None:
+    """The forward loop up to the head; a way around hands over the node where it began."""
+    space.nodes[:] = [space.X]
+    for step, part, skip in zip(space.steps, weights, space.skips, strict=True):
+        given = part if skip is None else space.nodes[skip]
+        space.nodes.append(step.forward(space.nodes[-1], given, mode))
+
+
+def by_sample(Z: Batch, n: int) -> Batch:
+    """Return a copy of rows: (n, width), or (n, k, width) where each sample has k of them."""
+    k = len(Z) // max(n, 1)
+    return np.ascontiguousarray(Z if k < 2 else Z.reshape(k, n, -1).transpose(1, 0, 2))
+
+
+@contextmanager
+def kept(w: Vector, stretches: Sequence[slice]) -> Iterator[None]:
+    """Hold these stretches of a vector as they are while a rule takes its step."""
+    before = [w[s].copy() for s in stretches]
+    yield
+    for stretch, values in zip(stretches, before, strict=True):
+        w[stretch] = values
 
 
 def _one_number(value: Any) -> float:

@@ -3,10 +3,11 @@
 Nothing in a file is run: names in it are looked up in fixed tables, and there is no pickle. Format version 1:
 
 * tensors `layer1.weight` (n_in, n_out), `layer1.bias` (n_out,), ... for layers 1..L, little-endian, in the type the
-  network computes in; `inputs.center`, `inputs.spread` (float64) where columns are standardised;
+  network computes in, those inside a residual as `layer2.1.weight`; `inputs.center`, `inputs.spread` (float64) where
+  columns are standardised;
 * metadata key `layerloop`: JSON with `format_version`, `written_by`, `kind` ("network"), `n_in`, `layers` (each with
-  `kind`, `n_in`, `n_out`, `activation`), `head`, `dtype`, `inputs`, `classes`, `record`, and last the `sha256` of that
-  text as it stands without this entry, followed by the bytes of the tensors in the order of their names.
+  its `kind` and its settings), `head`, `dtype`, `inputs`, `classes`, `record`, and last the `sha256` of that text as it
+  stands without this entry, followed by the bytes of the tensors in the order of their names.
 """
 
 from __future__ import annotations
@@ -21,21 +22,21 @@ import numpy as np
 
 from layerloop.atomic import write_atomically
 from layerloop.errors import LayerloopError, ModelFileError, NetworkError, expect
+from layerloop.layers import as_plain, from_plain
 from layerloop.network import Chain, params
-from layerloop.plan import Architecture, Dense
+from layerloop.plan import Architecture
 from layerloop.preprocessing import Inputs, from_dict, to_dict
 from layerloop.version import __version__
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
 FORMAT_VERSION = 1
 KEY = "layerloop"
 HEADER_LIMIT = 32 << 20  # bytes of JSON: a few kilobytes, or megabytes where there are 100,000 named columns
-LAYER_KINDS: Mapping[str, type[Dense]] = {"dense": Dense}
 
 
 def save(m: Chain, path: str | os.PathLike[str]) -> Path:
@@ -110,7 +111,7 @@ def to_bytes(m: Chain) -> bytes:
         "written_by": f"layerloop {__version__}",
         "kind": "network",
         "n_in": m.architecture.n_in,
-        "layers": [{"kind": d.kind, **vars(d)} for d in m.architecture.layers],
+        "layers": [as_plain(layer) for layer in m.architecture.layers],
         "head": m.architecture.head,
         "dtype": m.dtype,
         "inputs": inputs,
@@ -228,7 +229,7 @@ def _tensors(content: bytes, name: str) -> dict[str, NDArray[np.generic]]:
 def _build(description: Mapping[str, Any], tensors: dict[str, NDArray[np.generic]]) -> Chain:
     if description["kind"] != "network":
         raise ModelFileError(f"it holds a {description['kind']!r}, which this version cannot read")
-    layers = tuple(_layer(dict(row)) for row in description["layers"])
+    layers = tuple(map(from_plain, description["layers"]))
     architecture = Architecture(layers, description["head"], description["n_in"])
     inputs = _inputs(description["inputs"], tensors)
     flat = np.zeros(sum(part.size for part in tensors.values()), description["dtype"])
@@ -248,16 +249,13 @@ def _build(description: Mapping[str, Any], tensors: dict[str, NDArray[np.generic
     return m
 
 
-def _layer(row: dict[str, Any]) -> Dense:
-    kind: Callable[..., Dense] = LAYER_KINDS[row.pop("kind")]
-    return kind(**row)
-
-
 def _inputs(values: Mapping[str, Any], tensors: dict[str, NDArray[np.generic]]) -> Inputs:
     """Return the description of the inputs; its tensors are taken out of `tensors`."""
     arrays = {
         name: tensors.pop(f"inputs.{name}").tolist() for name in ("center", "spread") if f"inputs.{name}" in tensors
     }
+    if len({len(numbers) for numbers in arrays.values()}) > 1:
+        raise ModelFileError("it is damaged: inputs.center and inputs.spread differ in length")
     return from_dict({**values, **arrays})
 
 

@@ -270,8 +270,7 @@ class Run:
 
 def _gives_scores(m: Chain) -> bool:
     """Whether the outputs are an affine map's: scores, not probabilities (a sigmoid's or the like are left to you)."""
-    layers = m.architecture.layers
-    return m.architecture.head == "identity" and bool(layers) and layers[-1].activation == "identity"
+    return m.architecture.head == "identity" and m.architecture.last_activation == "identity"
 
 
 def _with_scale(inputs: Inputs, scale: float | None) -> Inputs:

@@ -10,8 +10,9 @@ import numpy as np
 from layerloop import describe, optim
 from layerloop.data.batches import DataLoader
 from layerloop.errors import InputError, NetworkError, SettingError, look_up
-from layerloop.network import Chain, evaluate
-from layerloop.plan import ACTIVATIONS, HEADS, LOSSES, fused_name, known_name
+from layerloop.layers import ACTIVATIONS, known_name
+from layerloop.network import Chain, evaluate, params
+from layerloop.plan import HEADS, LOSSES, fused_name
 from layerloop.preprocessing import Inputs, standardised
 from layerloop.readings import READINGS, classifier, dense_layers
 from layerloop.settings import float_name, whole
@@ -164,9 +165,11 @@ class Task:
         center, spread = self.target
         if (center, spread) == (0.0, 1.0):
             return
-        block = self.m.architecture.blocks(self.m.flat)[-1]
-        block *= spread
-        block[-1] += center
+        parts = params(self.m)
+        weight, bias = (parts[f"layer{len(self.m.architecture.layers)}.{name}"] for name in ("weight", "bias"))
+        weight *= spread
+        bias *= spread
+        bias += center
         self.held = {name: (X, np.asarray(y, np.float64) * spread + center) for name, (X, y) in self.held.items()}
         self.target = (0.0, 1.0)
 
