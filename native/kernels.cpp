@@ -156,6 +156,17 @@ template <class T> void add(T *__restrict out, const T *__restrict a, size_t cou
     for (size_t i = 0; i < count; ++i) out[i] += a[i];
 }
 
+template <class T>
+void combine(T *__restrict out, const T *__restrict M, const int32_t *index, const T *values, size_t count,
+             size_t width) {
+    for (size_t j = 0; j < width; ++j) out[j] = 0;
+    for (size_t e = 0; e < count; ++e) {
+        const T *__restrict row = M + (size_t)index[e] * width;
+        T x = values[e];
+        for (size_t j = 0; j < width; ++j) out[j] += x * row[j];
+    }
+}
+
 template <class T> void unpack(T *__restrict x, const uint8_t *__restrict bytes, size_t d, T scale) {
     for (size_t i = 0; i < d; ++i) x[i] = (T)(int32_t)bytes[i] * scale;
 }
@@ -366,6 +377,7 @@ template <class T> constexpr Table<T> table() {
         &crossentropy<T>,
         &mse<T>,
         &add<T>,
+        &combine<T>,
         {&descent<T>, &momentum<T>, &nesterov<T>, &rmsprop<T>, &adam<false, T>, &adam<true, T>},
         &product<T>,
     };

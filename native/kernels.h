@@ -49,6 +49,8 @@ template <class T> struct Table {
     double (*mse)(T *Q, const T *P, const T *Y, const Shape<T> &shape);
     // out <- out + a
     void (*add)(T *out, const T *a, size_t count);
+    // out (width) <- the sum of values[e] times row index[e] of M, a matrix of that width
+    void (*combine)(T *out, const T *M, const int32_t *index, const T *values, size_t count, size_t width);
     // one step of a rule: w, and the slots u and v where it has them
     void (*step[RULE_COUNT])(T *w, T *u, T *v, const T *g, size_t count, const Scalars<T> &s);
     // the plain product for machines without a BLAS; as xGEMM with alpha = 1 and beta = 0

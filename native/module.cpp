@@ -20,6 +20,10 @@ template <class T> using In = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb
 template <class T> using Out = nb::ndarray<T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 template <class T> using Grid = nb::ndarray<T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
 using Any = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
+// Sparse rows (starts, columns, values) and the weights that they meet
+template <class T>
+using SparseTuple = std::tuple<In<int64_t>, In<int32_t>, In<T>,
+                               nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu>>;
 using LayerTuple = std::tuple<size_t, size_t, int, bool>;
 using Settings = std::tuple<int, double, double, double, double, double>;
 
@@ -50,40 +54,56 @@ template <class T> class Engine {
     Engine &operator=(const Engine &) = delete;
 
     size_t train(Out<T> w, Settings settings, int64_t t, const std::vector<Out<T>> &slots, Any X,
-                 std::optional<double> scale, Any y, In<int64_t> order, int loss, size_t batch, Out<double> losses) {
+                 std::optional<double> scale, Any y, In<int64_t> order, int loss, size_t batch, Out<double> losses,
+                 std::optional<SparseTuple<T>> sparse, const std::vector<Grid<T>> &tables, bool lazy) {
         Batch<T> b = batch_of(w.data(), w.size(), X, scale, y, loss);
         check_order(order, X.shape(0));
         check_labels(b.rows, y.shape(0), order.data(), order.size());
         require(batch > 0 && losses.size() == (order.size() + batch - 1) / batch, "one loss for each step");
         b.order = order.data();
         Rule<T> rule = rule_of(settings, t, w, slots);
-        size_t most = std::min(batch, order.size());
-        return with_space(most, [&](Workspace<T> &space, Pool &pool) {
-            return ::train(space, pool, b, rule, order.size(), batch, losses.data());
+        size_t most = std::min(batch, order.size()), entries = 0;
+        Sparse<T> rows = sparse_of(sparse, X.shape(0), order.data(), order.size(), batch, entries);
+        Weights<T> table = table_of_weights(rows, tables, slots.size(), lazy);
+        if (sparse) b.sparse = &rows;
+        return with_space(most, !!sparse, [&](Workspace<T> &space, Pool &pool) {
+            if (sparse) space.reserve(rows, most, entries);
+            return ::train(space, pool, b, rule, order.size(), batch, losses.data(), table);
         });
     }
 
-    double gradient(In<T> w, Any X, std::optional<double> scale, Any y, int loss, Out<T> into) {
+    // For sparse rows the gradient of the first layer's weights goes into dW, where their columns occur.
+    double gradient(In<T> w, Any X, std::optional<double> scale, Any y, int loss, Out<T> into,
+                    std::optional<SparseTuple<T>> sparse, std::optional<Grid<T>> dW) {
         Batch<T> b = batch_of(w.data(), w.size(), X, scale, y, loss);
         require(into.size() == net_.size, "the gradient is as long as the parameters");
         b.n = X.shape(0);
         check_labels(b.rows, b.n, nullptr, b.n);
-        size_t count = piece_count(b.n, net_.size);
-        return with_space(b.n, [&](Workspace<T> &space, Pool &pool) {
+        size_t count = piece_count(b.n, net_.size), entries = 0;
+        Sparse<T> rows = sparse_of(sparse, b.n, nullptr, b.n, b.n, entries);
+        require(!sparse || (dW && dW->shape(0) == rows.d && dW->shape(1) == rows.n_out), "dW is shaped as W");
+        if (sparse) b.sparse = &rows;
+        return with_space(b.n, !!sparse, [&](Workspace<T> &space, Pool &pool) {
+            if (sparse) space.reserve(rows, b.n, entries);
             double value = loss_and_parts(space, pool, b, count);
             std::memcpy(into.data(), sum_parts(space, count, 0, net_.size), net_.size * sizeof(T));
+            for (size_t k = 0; sparse && k < space.columns.count(); ++k)
+                space.columns.gradient(dW->data() + space.columns.name(k) * rows.n_out, k, rows);
             return (double)(T)value;
         });
     }
 
     // Fills outputs (n, K); with targets also returns the mean loss.
-    double outputs(In<T> w, Any X, std::optional<double> scale, std::optional<Any> y, int loss, Grid<T> into) {
+    double outputs(In<T> w, Any X, std::optional<double> scale, std::optional<Any> y, int loss, Grid<T> into,
+                   std::optional<SparseTuple<T>> sparse) {
         Batch<T> b = batch_of(w.data(), w.size(), X, scale, y, loss);
         b.n = X.shape(0);
         require(into.shape(0) == b.n && into.shape(1) == net_.K, "outputs are (n, K)");
         if (y) check_labels(b.rows, b.n, nullptr, b.n);
-        size_t count = piece_count(b.n, net_.size);
-        return with_space(b.n, [&](Workspace<T> &space, Pool &pool) {
+        size_t count = piece_count(b.n, net_.size), entries = 0;
+        Sparse<T> rows = sparse_of(sparse, b.n, nullptr, b.n, b.n, entries);
+        if (sparse) b.sparse = &rows;
+        return with_space(b.n, false, [&](Workspace<T> &space, Pool &pool) {
             pool.run((uint32_t)count, [&](uint32_t i) { outputs_of(space.pieces[i], b, i, count, into.data(), !!y); });
             double sum = 0;
             for (size_t i = 0; i < count; ++i) sum += space.pieces[i].loss;
@@ -92,13 +112,16 @@ template <class T> class Engine {
     }
 
     // Fills one array (n, n_out) for each layer.
-    void activations(In<T> w, Any X, const std::vector<Grid<T>> &into) {
+    void activations(In<T> w, Any X, const std::vector<Grid<T>> &into, std::optional<SparseTuple<T>> sparse) {
         Batch<T> b = batch_of(w.data(), w.size(), X, std::nullopt, std::nullopt, 0);
         b.n = X.shape(0);
         require(into.size() == net_.layers.size(), "one array for each layer");
         for (size_t i = 0; i < into.size(); ++i)
             require(into[i].shape(0) == b.n && into[i].shape(1) == net_.layers[i].n_out, "outputs are (n, n_out)");
-        with_space(b.n, [&](Workspace<T> &space, Pool &) {
+        size_t entries = 0;
+        Sparse<T> rows = sparse_of(sparse, b.n, nullptr, b.n, b.n, entries);
+        if (sparse) b.sparse = &rows;
+        with_space(b.n, false, [&](Workspace<T> &space, Pool &) {
             Piece<T> &p = space.pieces[0];
             p.reserve(net_, b.n);
             p.n = b.n;
@@ -138,6 +161,33 @@ template <class T> class Engine {
         else rows.floats = (const T *)X.data();
         if (y) put_targets(rows, *y, X.shape(0), (Loss)loss);
         return {net_, w, rows, nullptr, 0, (Loss)loss, nullptr};
+    }
+
+    // Checks the entries of `count` rows; `most` becomes the largest number of them in a batch.
+    Sparse<T> sparse_of(const std::optional<SparseTuple<T>> &given, size_t n, const int64_t *order, size_t count,
+                        size_t batch, size_t &most) const {
+        if (!given) return {};
+        const auto &[starts, columns, values, W] = *given;
+        require(starts.size() == n + 1 && columns.size() == values.size(), "sparse rows of another length");
+        require(W.shape(1) == net_.layers.front().n_out && !net_.n_in, "weights of another width");
+        for (size_t i = 0, entries = 0; i < count; ++i) {
+            size_t row = order ? (size_t)order[i] : i;
+            int64_t from = starts.data()[row], to = starts.data()[row + 1];
+            require(0 <= from && from <= to && (uint64_t)to <= columns.size(), "a row of sparse data lies outside them");
+            for (int64_t e = from; e < to; ++e)
+                if ((uint32_t)columns.data()[e] >= W.shape(0)) throw nb::index_error("a column lies outside the rows");
+            entries = (i % batch ? entries : 0) + (size_t)(to - from);
+            most = std::max(most, entries);
+        }
+        return {starts.data(), columns.data(), values.data(), W.shape(0), W.shape(1), W.data(), nullptr};
+    }
+
+    static Weights<T> table_of_weights(const Sparse<T> &rows, const std::vector<Grid<T>> &tables, size_t slots,
+                                       bool lazy) {
+        if (!rows.starts) return {};
+        require(tables.size() == slots + 1, "the first layer's weights and one table for each slot");
+        for (const auto &t : tables) require(t.shape(0) == rows.d && t.shape(1) == rows.n_out, "tables shaped as W");
+        return {tables[0].data(), slots > 0 ? tables[1].data() : nullptr, slots > 1 ? tables[2].data() : nullptr, lazy};
     }
 
     void put_targets(Rows<T> &rows, const Any &y, size_t n, Loss loss) {
@@ -181,8 +231,8 @@ template <class T> class Engine {
         return count > 1 ? most : 1;
     }
 
-    template <class F> auto with_space(size_t n, F &&work) {
-        size_t count = piece_count(n, net_.size);
+    template <class F> auto with_space(size_t n, bool shared, F &&work) {
+        size_t count = piece_count(n, net_.size) + shared;
         PoolLease lease(threads_for(count));
         OneBlasThread one;
         std::unique_ptr<Workspace<T>> space;
@@ -202,10 +252,13 @@ template <class T> void bind(nb::module_ &m, const char *name) {
     nb::class_<Engine<T>>(m, name)
         .def(nb::init<const std::vector<LayerTuple> &, int, int>(), "layers"_a, "head"_a, "threads"_a)
         .def("train", &Engine<T>::train, "w"_a, "settings"_a, "t"_a, "slots"_a, "X"_a, "scale"_a.none(), "y"_a,
-             "order"_a, "loss"_a, "batch"_a, "losses"_a)
-        .def("gradient", &Engine<T>::gradient, "w"_a, "X"_a, "scale"_a.none(), "y"_a, "loss"_a, "into"_a)
-        .def("outputs", &Engine<T>::outputs, "w"_a, "X"_a, "scale"_a.none(), "y"_a.none(), "loss"_a, "into"_a)
-        .def("activations", &Engine<T>::activations, "w"_a, "X"_a, "into"_a);
+             "order"_a, "loss"_a, "batch"_a, "losses"_a, "sparse"_a.none() = nb::none(),
+             "tables"_a = std::vector<Grid<T>>(), "lazy"_a = false)
+        .def("gradient", &Engine<T>::gradient, "w"_a, "X"_a, "scale"_a.none(), "y"_a, "loss"_a, "into"_a,
+             "sparse"_a.none() = nb::none(), "dW"_a.none() = nb::none())
+        .def("outputs", &Engine<T>::outputs, "w"_a, "X"_a, "scale"_a.none(), "y"_a.none(), "loss"_a, "into"_a,
+             "sparse"_a.none() = nb::none())
+        .def("activations", &Engine<T>::activations, "w"_a, "X"_a, "into"_a, "sparse"_a.none() = nb::none());
 }
 
 // Multiplies two small matrices through what was found: the answer is known.

@@ -5,13 +5,13 @@
 #pragma once
 #include "blas.h"
 #include "kernels.h"
+#include "memory.h"
 #include "pool.h"
+#include "sparse.h"
 
 #include <algorithm>
 #include <atomic>
 #include <cstring>
-#include <memory>
-#include <new>
 #include <vector>
 
 struct Layer {
@@ -48,6 +48,7 @@ template <class T> struct Batch {
     size_t n;
     Loss loss;
     const int64_t *next;  // rows of the next batch, to be fetched from memory early; null where unknown
+    const Sparse<T> *sparse = nullptr;  // instead of rows: then the first layer of the network has no inputs
 };
 
 // A batch is cut into pieces by its size and the network's alone, never by the number of threads: sums over pieces are
@@ -59,22 +60,12 @@ inline size_t piece_count(size_t n, size_t size) {
     return std::max(count, (size_t)1);
 }
 
-constexpr size_t LINE = 64;  // bytes of a cache line
-
-struct Free {
-    void operator()(void *p) const { ::operator delete(p, std::align_val_t(LINE)); }
-};
-template <class T> using Buffer = std::unique_ptr<T[], Free>;
-template <class T> Buffer<T> buffer(size_t count) {
-    return Buffer<T>((T *)::operator new(std::max(count, (size_t)1) * sizeof(T), std::align_val_t(LINE)));
-}
-
 // A width with the room behind it that products by tiles read.
 inline size_t padded(size_t width) { return (width + ROOM - 1) / ROOM * ROOM; }
 
 // The buffers of one piece of at most `capacity` rows, and what was computed in them.
 template <class T> struct Piece {
-    size_t capacity = 0, n = 0;
+    size_t capacity = 0, n = 0, from = 0;  // n rows of the batch, the first of them `from`
     Buffer<T> memory;
     Buffer<int64_t> index;
     T *X = nullptr, *P = nullptr, *Q = nullptr, *m = nullptr, *Y = nullptr, *gradient = nullptr, *side = nullptr, *wide = nullptr;
@@ -124,6 +115,8 @@ template <class T> struct Piece {
 template <class T> struct Workspace {
     std::vector<Piece<T>> pieces;
     size_t rows = 0;
+    Columns<T> columns;  // of a batch of sparse rows, with the gradient in its first layer
+    Buffer<T> slopes;
 
     // Makes room for batches of n rows; to be called anew for a smaller batch, whose fewer pieces may be longer.
     void reserve(const Net &net, size_t n) {
@@ -133,22 +126,23 @@ template <class T> struct Workspace {
         for (size_t i = 0; i < count; ++i) pieces[i].reserve(net, each);
         rows = std::max(rows, n);
     }
+
+    // Makes room for batches of n sparse rows with so many entries.
+    void reserve(Sparse<T> &sparse, size_t n, size_t entries) {
+        columns.reserve(entries, sparse.n_out);
+        slopes = buffer<T>(n * sparse.n_out);
+        sparse.D = slopes.get();
+    }
 };
 
 // The first of n rows that piece i of `count` takes.
 inline size_t begin_of(size_t i, size_t n, size_t count) { return i * n / count; }
 
-inline void fetch(const void *start, size_t bytes) {
-#if defined(__GNUC__)
-    for (size_t at = 0; at < bytes; at += LINE) __builtin_prefetch((const char *)start + at);
-#else
-    (void)start, (void)bytes;
-#endif
-}
-
 // -- loading -----------------------------------------------------------------------------------------------------
 
 template <class T> void load_rows(Piece<T> &p, const Batch<T> &b, size_t from) {
+    p.from = from;
+    if (b.sparse) return;
     const Table<T> &k = table_of<T>(kernels());
     size_t d = b.net.n_in;
     const uint8_t *bytes = b.rows.bytes;
@@ -231,12 +225,19 @@ template <class T> void input_gradient(T *q, const T *d, const T *W, const Layer
     multiply(q, d, W, {false, false, rows, in, out, rows, out, rows});
 }
 
+// T (n_out, n) <- W^T X^T
+template <class T> void affine_sparse(Piece<T> &p, T *t, const Batch<T> &b) {
+    sparse_rows(p.side, *b.sparse, b.order, p.from, p.n);
+    table_of<T>(kernels()).transpose(t, p.side, p.n, b.sparse->n_out);
+}
+
 template <class T> void forward_loop(Piece<T> &p, const Batch<T> &b) {
     const Table<T> &k = table_of<T>(kernels());
     for (size_t i = 0; i < b.net.layers.size(); ++i) {
         const Layer &layer = b.net.layers[i];
         const T *W = b.w + layer.at;
-        affine(p, p.t[i], i ? p.z[i - 1] : nullptr, i ? nullptr : p.x, W, layer);
+        if (b.sparse && !i) affine_sparse(p, p.t[i], b);
+        else affine(p, p.t[i], i ? p.z[i - 1] : nullptr, i ? nullptr : p.x, W, layer);
         k.forward[layer.activation](p.z[i], p.t[i], W + layer.n_in * layer.n_out, layer.n_out, p.n);
     }
 }
@@ -274,7 +275,8 @@ template <class T> void backward_loop(Piece<T> &p, const Batch<T> &b) {
         const Layer &layer = b.net.layers[i];
         T *dW = p.gradient + layer.at;
         k.backward[layer.activation](p.d[i], p.t[i], p.z[i], layer.n_out * p.n);
-        weight_gradient(p, dW, p.d[i], i ? p.z[i - 1] : nullptr, i ? nullptr : p.x, layer);
+        if (b.sparse && !i) k.transpose(b.sparse->D + p.from * layer.n_out, p.d[i], layer.n_out, p.n);
+        else weight_gradient(p, dW, p.d[i], i ? p.z[i - 1] : nullptr, i ? nullptr : p.x, layer);
         k.row_sums(dW + layer.n_in * layer.n_out, p.d[i], layer.n_out, p.n);
         if (i) input_gradient(p.d[i - 1], p.d[i], b.w + layer.at, layer, p.n);
     }
@@ -294,7 +296,10 @@ template <class T> void both_loops(Workspace<T> &space, const Batch<T> &b, size_
 
 // The mean loss of a batch; the pieces keep their parts of the gradient.
 template <class T> double loss_and_parts(Workspace<T> &space, Pool &pool, const Batch<T> &b, size_t count) {
-    pool.run((uint32_t)count, [&](uint32_t i) { both_loops(space, b, i, count); });
+    pool.run((uint32_t)(count + (b.sparse != nullptr)), [&](uint32_t i) {
+        if (i < count) both_loops(space, b, i, count);
+        else space.columns.sort(*b.sparse, b.order, b.n);
+    });
     double sum = 0;
     for (size_t i = 0; i < count; ++i) sum += space.pieces[i].loss;
     return sum / ((double)b.n * (b.loss == Loss::mse ? (double)b.net.K : 1.0));

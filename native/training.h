@@ -39,9 +39,11 @@ template <class T> void update(Workspace<T> &space, Pool &pool, Rule<T> &rule, s
 }
 
 // One step for each `batch` entries of order (rows); losses before each update go into `losses`. Returns the steps
-// taken: a loss that is not finite ends the stretch without its update.
+// taken: a loss that is not finite ends the stretch without its update. `table` are the first layer's weights where the
+// rows are sparse.
 template <class T>
-size_t train(Workspace<T> &space, Pool &pool, Batch<T> b, Rule<T> &rule, size_t rows, size_t batch, double *losses) {
+size_t train(Workspace<T> &space, Pool &pool, Batch<T> b, Rule<T> &rule, size_t rows, size_t batch, double *losses,
+             const Weights<T> &table) {
     size_t step = 0;
     space.reserve(b.net, std::min(batch, rows));
     space.reserve(b.net, rows % batch ? rows % batch : 1);
@@ -52,6 +54,9 @@ size_t train(Workspace<T> &space, Pool &pool, Batch<T> b, Rule<T> &rule, size_t 
         losses[step] = (double)(T)loss_and_parts(space, pool, b, count);
         if (!std::isfinite(losses[step])) return step;
         update(space, pool, rule, b.net.size, count);
+        if (b.sparse)
+            update_table(space.columns, pool, *b.sparse, table, table_of<T>(kernels()).step[rule.kind],
+                         scalars_of(rule));
         b.order += batch;
     }
     return step;

@@ -1,9 +1,11 @@
 # What the compiled module offers: native/module.cpp. One class for each float type.
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+
+Sparse: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[Any], NDArray[np.floating]]
 
 class Engine32:
     def __init__(self, layers: Sequence[tuple[int, int, int, bool]], head: int, threads: int) -> None: ...
@@ -20,6 +22,9 @@ class Engine32:
         loss: int,
         batch: int,
         losses: NDArray[np.floating],
+        sparse: Sparse | None = None,
+        tables: Sequence[NDArray[np.floating]] = (),
+        lazy: bool = False,
     ) -> int: ...
     def gradient(
         self,
@@ -29,6 +34,8 @@ class Engine32:
         y: NDArray[Any],
         loss: int,
         into: NDArray[np.floating],
+        sparse: Sparse | None = None,
+        dW: NDArray[np.floating] | None = None,
     ) -> float: ...
     def outputs(
         self,
@@ -38,9 +45,14 @@ class Engine32:
         y: NDArray[Any] | None,
         loss: int,
         into: NDArray[np.floating],
+        sparse: Sparse | None = None,
     ) -> float: ...
     def activations(
-        self, w: NDArray[np.floating], X: NDArray[np.floating], into: Sequence[NDArray[np.floating]]
+        self,
+        w: NDArray[np.floating],
+        X: NDArray[np.floating],
+        into: Sequence[NDArray[np.floating]],
+        sparse: Sparse | None = None,
     ) -> None: ...
 
 class Engine64(Engine32): ...

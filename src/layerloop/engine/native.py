@@ -6,7 +6,7 @@ What it does not cover is left to the NumPy engine, and `NativeEngine.core` is t
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -97,6 +97,19 @@ def _loss(plan: Plan) -> int:
     return FUSED if plan.fused else MSE if plan.loss == "mse" else CROSSENTROPY
 
 
+class Seen(NamedTuple):
+    """Parameters and rows as the compiled code takes them: `sparse` is (starts, columns, values, W), or None.
+
+    Sparse rows meet the first layer's weights W alone. All that follows, its biases first, is to the compiled code a
+    network of its own, whose first layer has no inputs: `core` runs that one, and `w` and `X` (n, 0) are its.
+    """
+
+    core: _native.Engine32
+    w: Vector
+    X: NDArray[Any]
+    sparse: tuple[NDArray[np.int64], NDArray[np.int32], NDArray[Any], Batch] | None = None
+
+
 class NativeEngine:
     """The compiled engine. Several threads may use one at once; each has buffers of its own.
 
@@ -127,67 +140,88 @@ class NativeEngine:
         ]
         kind = {"float32": _native.Engine32, "float64": _native.Engine64}[dtype]
         whole = bool(layers) and len(layers) == len(architecture.layers)
-        self._core = kind(layers, HEADS.index(architecture.head), core_count()) if whole else None
+        seen = [layers, [(0, *layers[0][1:]), *layers[1:]]] if whole else []  # see Seen
+        self._cores = tuple(kind(these, HEADS.index(architecture.head), core_count()) for these in seen)
 
     def core(self, rows: int, plan: Plan | None = None) -> _native.Engine32 | None:
         """Return the compiled code where it covers this, or None: no layers, no rows, a loss of one's own."""
         own_loss = plan is not None and not isinstance(plan.loss, str)
-        return self._core if rows and not own_loss else None
+        return self._cores[0] if self._cores and rows and not own_loss else None
 
-    def _rows(self, X: NDArray[Any], scale: float | None) -> NDArray[Any]:
-        return np.ascontiguousarray(X, self.dtype if scale is None else np.uint8)
+    def _seen(self, w: Vector, X: NDArray[Any] | Csr, scale: float | None = None) -> Seen:
+        """Return parameters and rows as the compiled code takes them."""
+        whole, after_weights = self._cores
+        if not isinstance(X, Csr):
+            return Seen(whole, w, np.ascontiguousarray(X, self.dtype if scale is None else np.uint8))
+        starts, columns = np.ascontiguousarray(X.starts, np.int64), np.ascontiguousarray(X.columns, np.int32)
+        W, rest = self._split(w)
+        sparse = (starts, columns, np.ascontiguousarray(X.values, self.dtype), W)
+        return Seen(after_weights, rest, np.empty((len(X), 0), self.dtype), sparse)
+
+    def _split(self, flat: Vector) -> tuple[Batch, Vector]:
+        """Return the first layer's weights (n_in, n_out), and all that follows them in the flat vector: views."""
+        first = self.architecture.layers[0]
+        cut = first.n_in * first.n_out
+        return flat[:cut].reshape(first.n_in, first.n_out), flat[cut:]
 
     def _targets(self, y: NDArray[Any]) -> NDArray[Any]:
         return np.ascontiguousarray(y, np.int64 if y.ndim == 1 and y.dtype.kind in "iub" else self.dtype)
 
     def outputs(self, w: Vector, X: NDArray[Any] | Csr, scale: float | None = None) -> Batch:
         """Return the outputs (n, K) for rows (n, d): floats, or raw bytes with their scale."""
-        core = self.core(len(X))
-        if core is None or isinstance(X, Csr):
+        if self.core(len(X)) is None:
             return self.reference.outputs(w, X, scale)
-        outputs = np.empty((len(X), self.architecture.n_out), self.dtype)
-        core.outputs(w, self._rows(X, scale), scale, None, FUSED, outputs)
+        outputs, seen = np.empty((len(X), self.architecture.n_out), self.dtype), self._seen(w, X, scale)
+        seen.core.outputs(seen.w, seen.X, scale, None, FUSED, outputs, seen.sparse)
         return outputs
 
     def outputs_and_loss(self, w: Vector, rows: Rows, plan: Plan) -> tuple[Batch, float]:
         """Return the outputs (n, K) and the mean loss per sample."""
-        core = self.core(len(rows.X), plan)
-        if core is None or isinstance(rows.X, Csr):
+        if self.core(len(rows.X), plan) is None:
             return self.reference.outputs_and_loss(w, rows, plan)
         outputs = np.empty((len(rows.X), self.architecture.n_out), self.dtype)
-        X, y = self._rows(rows.X, rows.scale), self._targets(rows.targets)
-        return outputs, core.outputs(w, X, rows.scale, y, _loss(plan), outputs)
+        seen, y = self._seen(w, rows.X, rows.scale), self._targets(rows.targets)
+        return outputs, seen.core.outputs(seen.w, seen.X, rows.scale, y, _loss(plan), outputs, seen.sparse)
 
     def activations(self, w: Vector, X: Batch | Csr) -> list[Batch]:
         """Return the output of every layer, the head's last where there is one."""
-        core = self.core(len(X))
-        if core is None or isinstance(X, Csr):
+        if self.core(len(X)) is None:
             return self.reference.activations(w, X)
+        seen = self._seen(w, X)
         results = [np.empty((len(X), layer.n_out), self.dtype) for layer in self.architecture.layers]
-        core.activations(w, self._rows(X, None), results)
+        seen.core.activations(seen.w, seen.X, results, seen.sparse)
         return results if self.architecture.head == "identity" else [*results, self.outputs(w, X)]
 
     def value_and_gradient(self, w: Vector, rows: Rows, plan: Plan, gradient: Vector, step: int | None = None) -> float:
         """Return the mean loss of all rows and fill its gradient; see `ReferenceEngine.value_and_gradient`."""
-        core = self.core(len(rows.X), plan)
-        if core is None or isinstance(rows.X, Csr):
+        if self.core(len(rows.X), plan) is None:
             return self.reference.value_and_gradient(w, rows, plan, gradient, step)
-        X, y = self._rows(rows.X, rows.scale), self._targets(rows.targets)
-        return core.gradient(w, X, rows.scale, y, _loss(plan), gradient)
+        if isinstance(rows.X, Csr):
+            gradient.fill(0)
+        return self._gradient(w, rows, plan, gradient)
+
+    def _gradient(self, w: Vector, rows: Rows, plan: Plan, gradient: Vector) -> float:
+        """Return the mean loss and fill its gradient, of sparse rows only where their columns occur."""
+        seen, y = self._seen(w, rows.X, rows.scale), self._targets(rows.targets)
+        dW, rest = (None, gradient) if seen.sparse is None else self._split(gradient)
+        return seen.core.gradient(seen.w, seen.X, rows.scale, y, _loss(plan), rest, seen.sparse, dW)
 
     def train(
         self, w: Vector, state: State, rows: Rows, order: NDArray[np.intp], plan: Plan, batch: int, losses: Vector
     ) -> int:
         """Take one step per `batch` entries of `order`; return how many were taken; see `ReferenceEngine.train`."""
-        core = self.core(len(order), plan)
-        if core is None or isinstance(rows.X, Csr):
+        if self.core(len(order), plan) is None:
             return self.reference.train(w, state, rows, order, plan, batch, losses)
         if not fuses(state):
             return self._train_by_steps(w, state, rows, order, plan, batch, losses)
-        X, y = self._rows(rows.X, rows.scale), self._targets(rows.targets)
-        settings, order = settings_of(state.rule), np.ascontiguousarray(order, np.int64)
-        taken = core.train(
-            w, settings, state.t, state.slots, X, rows.scale, y, order, _loss(plan), batch, losses
+        seen, y = self._seen(w, rows.X, rows.scale), self._targets(rows.targets)
+        settings, order, tables, slots = settings_of(state.rule), np.ascontiguousarray(order, np.int64), [], state.slots
+        if seen.sparse is not None:
+            pairs = [self._split(vector) for vector in (w, *slots)]
+            tables, slots = [table for table, _ in pairs], tuple(rest for _, rest in pairs[1:])
+        taken = seen.core.train(
+            seen.w, settings, state.t, slots, seen.X, rows.scale, y, order, _loss(plan), batch, losses,
+            seen.sparse, tables,
         )  # fmt: skip
         state.t += taken
         return taken
@@ -196,12 +230,14 @@ class NativeEngine:
         self, w: Vector, state: State, rows: Rows, order: NDArray[np.intp], plan: Plan, batch: int, losses: Vector
     ) -> int:
         """Train with a rule that the compiled code does not have: its gradients, and the rule's own steps."""
-        gradient = np.empty_like(w)
+        gradient = np.zeros(len(w), w.dtype)
         for step, start in enumerate(range(0, len(order), batch)):
             index = order[start : start + batch]
             part = Rows(rows.X[index], rows.targets[index], rows.scale)
-            losses[step] = self.value_and_gradient(w, part, plan, gradient)
+            losses[step] = self._gradient(w, part, plan, gradient)
             if not np.isfinite(losses[step]):
                 return step
             state.rule.step(w, gradient, state)
+            if isinstance(part.X, Csr):
+                self._split(gradient)[0][part.X.columns] = 0
         return len(losses)
