@@ -18,7 +18,7 @@ lint: $(VENV)/.with-checks
 	$(BIN)/mypy
 
 bench: $(VENV)/.installed
-	$(BIN)/python benchmarks/notes_run.py $(ARGS)
+	$(BIN)/python benchmarks/table.py $(ARGS)
 	$(BIN)/python benchmarks/startup.py
 
 clean:

@@ -1,4 +1,5 @@
 // The door from Python: checks what could reach outside an array, lets go of the interpreter's lock, calls the loops.
+#include "bound.h"
 #include "training.h"
 
 #include <nanobind/nanobind.h>
@@ -277,6 +278,19 @@ bool use_blas(size_t sgemm, size_t dgemm, size_t set_threads, size_t get_threads
     return false;
 }
 
+// For benchmarks: seconds of the products of so many steps, the BLAS in so many threads or the batch in two halves.
+double products_bound(const std::vector<size_t> &widths, size_t batch, size_t steps, int blas_threads, bool halved) {
+    require(widths.size() > 1 && batch > 1 && blas_threads > 0, "two widths and two rows at least");
+    OneBlasThread one;
+    if (blas().set_threads && blas_threads > 1) blas().set_threads(blas_threads);
+    double seconds = [&] {
+        nb::gil_scoped_release unlocked;
+        return products_seconds(widths, batch, steps, halved);
+    }();
+    if (blas().set_threads && blas_threads > 1) blas().set_threads(1);
+    return seconds;
+}
+
 }  // namespace
 
 NB_MODULE(_native, m) {
@@ -286,4 +300,5 @@ NB_MODULE(_native, m) {
     m.def("select_isa", [](const std::string &name) { return select_isa(name.c_str()); }, "name"_a);
     m.def("isa", [] { return std::string(kernels().isa); });
     m.def("use_blas", &use_blas, "sgemm"_a, "dgemm"_a, "set_threads"_a, "get_threads"_a);
+    m.def("products_bound", &products_bound, "widths"_a, "batch"_a, "steps"_a, "blas_threads"_a, "halved"_a);
 }

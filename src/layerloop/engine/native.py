@@ -28,6 +28,8 @@ except ImportError:  # built without a compiler
     _native = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from layerloop.engine.reference import Batch, Vector
@@ -50,6 +52,15 @@ def facts() -> dict[str, str]:
     """Return which instruction set, products and number of threads the compiled engine uses."""
     _prepare()
     return {"instructions": _native.isa(), "products": _prepared[0], "threads": str(core_count())}
+
+
+def products_bound(widths: Sequence[int], batch: int, steps: int, threads: int = 1, *, halved: bool = False) -> float:
+    """Return the seconds that the float32 products of so many steps take alone: the bound in benchmarks/table.py.
+
+    They run on the engine's BLAS in so many of its threads, or the batch halved over two workers of one thread each.
+    """
+    _prepare()
+    return _native.products_bound(list(widths), batch, steps, threads, halved)
 
 
 _prepared: list[str] = []  # the source of the products, once it has been looked for
