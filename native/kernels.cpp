@@ -8,6 +8,7 @@
 namespace {
 
 #include "elementary.h"
+#include "sums.h"
 
 inline float sqrt_(float x) { return sqrtf(x); }
 inline double sqrt_(double x) { return sqrt(x); }
@@ -134,19 +135,6 @@ template <class A, class T> void backward(T *__restrict D, const T *t, const T *
 template <class T> void nothing(T *, const T *, const T *, size_t) {}  // f' = 1: no product with it
 
 // -- sums, copies ------------------------------------------------------------------------------------------------
-
-constexpr size_t LANES = 16;  // of every sum, on every instruction set: the same order of additions everywhere
-
-template <class T> T sum_of(const T *x, size_t n) {
-    T lanes[LANES] = {};
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (size_t l = 0; l < LANES; ++l) lanes[l] += x[i + l];
-    for (size_t l = 0; i < n; ++i, ++l) lanes[l] += x[i];
-    for (size_t width = LANES / 2; width; width /= 2)
-        for (size_t l = 0; l < width; ++l) lanes[l] += lanes[l + width];
-    return lanes[0];
-}
 
 template <class T> void row_sums(T *out, const T *D, size_t width, size_t n) {
     for (size_t j = 0; j < width; ++j) out[j] = sum_of(D + j * n, n);
@@ -391,6 +379,8 @@ template <class T> constexpr Table<T> table() {
 #define TEXT(x) TEXT_(x)
 #define NAME JOINED(layerloop_kernels_, LAYERLOOP_ISA)
 #define TILES JOINED(layerloop_tiles_, LAYERLOOP_ISA)
+#define LAYERS JOINED(layerloop_layers_, LAYERLOOP_ISA)
 extern "C" const TileTable TILES;
+extern "C" const LayerTables LAYERS;
 extern "C" const Kernels NAME;
-extern "C" const Kernels NAME = {TEXT(LAYERLOOP_ISA), table<float>(), table<double>(), &TILES};
+extern "C" const Kernels NAME = {TEXT(LAYERLOOP_ISA), table<float>(), table<double>(), &TILES, &LAYERS};

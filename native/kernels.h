@@ -4,6 +4,8 @@
 // loop below runs along the rows however narrow a layer is. t pre-activations, z = f(t) outputs, D the gradient in t,
 // S scores (k, n), P outputs (K, n), Q the gradient in P; K = k + 1 for the modified softmax and K = k otherwise.
 #pragma once
+#include "layers_kernels.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -80,12 +82,17 @@ struct Kernels {
     Table<float> f32;
     Table<double> f64;
     const TileTable *tiles;
+    const LayerTables *layers;
 };
 
 template <class T> using TileProduct = void (*)(T *c, const T *a, const T *b, const Tiles &s);
 template <class T> TileProduct<T> tiles_of(const Kernels &kernels);
 template <> inline TileProduct<float> tiles_of(const Kernels &kernels) { return kernels.tiles->f32; }
 template <> inline TileProduct<double> tiles_of(const Kernels &kernels) { return kernels.tiles->f64; }
+
+template <class T> const LayerTable<T> &layers_of(const Kernels &kernels);
+template <> inline const LayerTable<float> &layers_of(const Kernels &kernels) { return kernels.layers->f32; }
+template <> inline const LayerTable<double> &layers_of(const Kernels &kernels) { return kernels.layers->f64; }
 
 template <class T> const Table<T> &table_of(const Kernels &kernels);
 template <> inline const Table<float> &table_of(const Kernels &kernels) { return kernels.f32; }

@@ -25,7 +25,10 @@ using Any = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
 template <class T>
 using SparseTuple = std::tuple<In<int64_t>, In<int32_t>, In<T>,
                                nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu>>;
-using LayerTuple = std::tuple<size_t, size_t, int, bool>;
+// kind, n_in, n_out, activation, keeps_t, size, own, skip, numbers, places, counts, rest; see Layer in network.h
+using LayerTuple = std::tuple<int, size_t, size_t, int, bool, size_t, size_t, int64_t, std::vector<double>,
+                              std::vector<int64_t>, std::vector<int64_t>, std::vector<int64_t>>;
+constexpr int KINDS = 11;
 using Settings = std::tuple<int, double, double, double, double, double>;
 
 constexpr size_t KEPT_ROWS = 1024;  // batches of more rows give their memory back
@@ -39,10 +42,15 @@ template <class T> class Engine {
   public:
     Engine(const std::vector<LayerTuple> &layers, int head, int threads) : threads_(threads) {
         size_t at = 0;
-        for (auto [n_in, n_out, activation, keeps_t] : layers) {
+        for (const auto &[kind, n_in, n_out, activation, keeps_t, size, own, skip, numbers, places, counts, rest] :
+             layers) {
+            require(kind >= 0 && kind < KINDS, "unknown kind of layer");
             require(activation >= 0 && activation < ACTIVATION_COUNT, "unknown activation");
-            net_.layers.push_back({n_in, n_out, activation, keeps_t, at});
-            at += (n_in + 1) * n_out;
+            std::vector<float> rounded(numbers.begin(), numbers.end());
+            net_.layers.push_back({(Kind)kind, n_in, n_out, activation, keeps_t, at, size, own, skip, numbers, rounded,
+                                   places, counts, rest});
+            add_to_net(net_.layers.back());
+            at += size;
         }
         require(!layers.empty() && head >= 0 && head < 3, "an engine needs layers and a head");
         net_.head = (Head)head;
@@ -56,12 +64,14 @@ template <class T> class Engine {
 
     size_t train(Out<T> w, Settings settings, int64_t t, const std::vector<Out<T>> &slots, Any X,
                  std::optional<double> scale, Any y, In<int64_t> order, int loss, size_t batch, Out<double> losses,
-                 std::optional<SparseTuple<T>> sparse, const std::vector<Grid<T>> &tables, bool lazy) {
+                 uint64_t seed, std::optional<SparseTuple<T>> sparse, const std::vector<Grid<T>> &tables, bool lazy) {
         Batch<T> b = batch_of(w.data(), w.size(), X, scale, y, loss);
         check_order(order, X.shape(0));
         check_labels(b.rows, y.shape(0), order.data(), order.size());
         require(batch > 0 && losses.size() == (order.size() + batch - 1) / batch, "one loss for each step");
         b.order = order.data();
+        b.moving = w.data();
+        b.seed = seed;
         Rule<T> rule = rule_of(settings, t, w, slots);
         size_t most = std::min(batch, order.size()), entries = 0;
         Sparse<T> rows = sparse_of(sparse, X.shape(0), order.data(), order.size(), batch, entries);
@@ -73,14 +83,17 @@ template <class T> class Engine {
         });
     }
 
-    // For sparse rows the gradient of the first layer's weights goes into dW, where their columns occur.
-    double gradient(In<T> w, Any X, std::optional<double> scale, Any y, int loss, Out<T> into,
-                    std::optional<SparseTuple<T>> sparse, std::optional<Grid<T>> dW) {
+    // With a step it is that of a training step, which moves running statistics in w. For sparse rows the gradient of the
+    // first layer's weights goes into dW, where their columns occur.
+    double gradient(In<T> w, Any X, std::optional<double> scale, Any y, int loss, Out<T> into, uint64_t seed,
+                    std::optional<uint64_t> step, std::optional<SparseTuple<T>> sparse, std::optional<Grid<T>> dW) {
         Batch<T> b = batch_of(w.data(), w.size(), X, scale, y, loss);
         require(into.size() == net_.size, "the gradient is as long as the parameters");
         b.n = X.shape(0);
+        b.seed = seed;
+        if (step) b.moving = const_cast<T *>(w.data()), b.step = *step;
         check_labels(b.rows, b.n, nullptr, b.n);
-        size_t count = piece_count(b.n, net_.size), entries = 0;
+        size_t count = piece_count(b.n, net_), entries = 0;
         Sparse<T> rows = sparse_of(sparse, b.n, nullptr, b.n, b.n, entries);
         require(!sparse || (dW && dW->shape(0) == rows.d && dW->shape(1) == rows.n_out), "dW is shaped as W");
         if (sparse) b.sparse = &rows;
@@ -101,24 +114,25 @@ template <class T> class Engine {
         b.n = X.shape(0);
         require(into.shape(0) == b.n && into.shape(1) == net_.K, "outputs are (n, K)");
         if (y) check_labels(b.rows, b.n, nullptr, b.n);
-        size_t count = piece_count(b.n, net_.size), entries = 0;
+        size_t count = piece_count(b.n, net_), entries = 0;
         Sparse<T> rows = sparse_of(sparse, b.n, nullptr, b.n, b.n, entries);
         if (sparse) b.sparse = &rows;
         return with_space(b.n, false, [&](Workspace<T> &space, Pool &pool) {
             pool.run((uint32_t)count, [&](uint32_t i) { outputs_of(space.pieces[i], b, i, count, into.data(), !!y); });
             double sum = 0;
             for (size_t i = 0; i < count; ++i) sum += space.pieces[i].loss;
-            return (double)(T)(sum / ((double)b.n * (b.loss == Loss::mse ? (double)net_.K : 1.0)));
+            return (double)(T)(sum / ((double)b.n * (double)net_.members * (b.loss == Loss::mse ? (double)net_.K : 1.0)));
         });
     }
 
-    // Fills one array (n, n_out) for each layer.
+    // Fills one array (rows, n_out) for each operation, rows those of the members one after another.
     void activations(In<T> w, Any X, const std::vector<Grid<T>> &into, std::optional<SparseTuple<T>> sparse) {
         Batch<T> b = batch_of(w.data(), w.size(), X, std::nullopt, std::nullopt, 0);
         b.n = X.shape(0);
         require(into.size() == net_.layers.size(), "one array for each layer");
         for (size_t i = 0; i < into.size(); ++i)
-            require(into[i].shape(0) == b.n && into[i].shape(1) == net_.layers[i].n_out, "outputs are (n, n_out)");
+            require(into[i].shape(0) == b.n * net_.layers[i].times && into[i].shape(1) == net_.layers[i].n_out,
+                    "outputs are (rows, n_out)");
         size_t entries = 0;
         Sparse<T> rows = sparse_of(sparse, b.n, nullptr, b.n, b.n, entries);
         if (sparse) b.sparse = &rows;
@@ -129,12 +143,30 @@ template <class T> class Engine {
             load_rows(p, b, 0);
             forward_loop(p, b);
             for (size_t i = 0; i < into.size(); ++i)
-                table_of<T>(kernels()).transpose(into[i].data(), p.z[i], net_.layers[i].n_out, p.n);
+                table_of<T>(kernels()).transpose(into[i].data(), p.node[i + 1], net_.layers[i].n_out,
+                                                 p.n * net_.layers[i].times);
             return 0;
         });
     }
 
   private:
+    // Keeps count of members, and of what is not trained.
+    void add_to_net(Layer &layer) {
+        if (layer.kind == Kind::members) net_.members = layer.own;
+        if (layer.kind == Kind::batch_norm) {
+            net_.one_piece = true;
+            net_.moved.emplace_back(layer.at + 2 * layer.n_out, layer.at + 4 * layer.n_out);
+        }
+        net_.input_again = net_.input_again || layer.skip == 0;
+        layer.times = net_.members;
+        if (layer.kind == Kind::members) layer.own = 1;
+        for (int64_t place : layer.places)
+            require(place >= 0 && (size_t)place < layer.n_in, "a column lies outside the input");
+        for (int64_t place : layer.rest)
+            require(place >= 0 && (size_t)place < layer.n_in, "a column lies outside the input");
+        require(layer.skip < (int64_t)net_.layers.size(), "a way around begins behind its end");
+    }
+
     Net net_;
     int threads_;
     std::vector<std::unique_ptr<Workspace<T>>> idle_;  // touched with the interpreter's lock held
@@ -144,11 +176,20 @@ template <class T> class Engine {
         p.n = begin_of(i + 1, b.n, count) - from;
         load_rows(p, b, from);
         forward_loop(p, b);
-        table_of<T>(kernels()).transpose(into + from * net_.K, head_forward(p, b), net_.K, p.n);
+        const T *P = head_forward(p, b);
+        if (net_.members > 1) P = mean_of_members(p, P);
+        table_of<T>(kernels()).transpose(into + from * net_.K, P, net_.K, p.n);
         p.loss = 0;
         if (!with_loss) return;
         load_targets(p, b, from);
         p.loss = loss_of(p, b);
+    }
+
+    // Q (K, n) <- the means of P (K, members, n)
+    const T *mean_of_members(Piece<T> &p, const T *P) const {
+        layers_of<T>(kernels()).repeat_back(p.Q, P, {net_.K, p.n, net_.members});
+        layers_of<T>(kernels()).shrink(p.Q, (T)1 / (T)net_.members, net_.K * p.n);
+        return p.Q;
     }
 
     Batch<T> batch_of(const T *w, size_t size, const Any &X, std::optional<double> scale, const std::optional<Any> &y,
@@ -233,7 +274,7 @@ template <class T> class Engine {
     }
 
     template <class F> auto with_space(size_t n, bool shared, F &&work) {
-        size_t count = piece_count(n, net_.size) + shared;
+        size_t count = piece_count(n, net_) + shared;
         PoolLease lease(threads_for(count));
         OneBlasThread one;
         std::unique_ptr<Workspace<T>> space;
@@ -253,10 +294,10 @@ template <class T> void bind(nb::module_ &m, const char *name) {
     nb::class_<Engine<T>>(m, name)
         .def(nb::init<const std::vector<LayerTuple> &, int, int>(), "layers"_a, "head"_a, "threads"_a)
         .def("train", &Engine<T>::train, "w"_a, "settings"_a, "t"_a, "slots"_a, "X"_a, "scale"_a.none(), "y"_a,
-             "order"_a, "loss"_a, "batch"_a, "losses"_a, "sparse"_a.none() = nb::none(),
+             "order"_a, "loss"_a, "batch"_a, "losses"_a, "seed"_a, "sparse"_a.none() = nb::none(),
              "tables"_a = std::vector<Grid<T>>(), "lazy"_a = false)
-        .def("gradient", &Engine<T>::gradient, "w"_a, "X"_a, "scale"_a.none(), "y"_a, "loss"_a, "into"_a,
-             "sparse"_a.none() = nb::none(), "dW"_a.none() = nb::none())
+        .def("gradient", &Engine<T>::gradient, "w"_a, "X"_a, "scale"_a.none(), "y"_a, "loss"_a, "into"_a, "seed"_a,
+             "step"_a.none(), "sparse"_a.none() = nb::none(), "dW"_a.none() = nb::none())
         .def("outputs", &Engine<T>::outputs, "w"_a, "X"_a, "scale"_a.none(), "y"_a.none(), "loss"_a, "into"_a,
              "sparse"_a.none() = nb::none())
         .def("activations", &Engine<T>::activations, "w"_a, "X"_a, "into"_a, "sparse"_a.none() = nb::none());

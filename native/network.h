@@ -11,15 +11,44 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <cstring>
+#include <utility>
 #include <vector>
 
+// In the order of engine/native.py; `join` is the end of a residual.
+enum class Kind {
+    dense, join, scale, parametric, dropout, batch_norm, layer_norm, members, embedding, periodic, piecewise_linear
+};
+
+// One operation of the program. What the fields mean to a kind, engine/native.py says where it fills them.
 struct Layer {
+    Kind kind;
     size_t n_in, n_out;
     int activation;
     bool keeps_t;
-    size_t at;  // where its block begins in the flat vector
+    size_t at, size;   // where its parameters begin in the flat vector, and how many they are
+    size_t own;        // members that have parameters of their own; 1 where all share them
+    int64_t skip;      // the node that a join adds, counted from the input as 0; -1 in other kinds
+    std::vector<double> numbers;
+    std::vector<float> numbers32;
+    std::vector<int64_t> places, counts, rest;
+    size_t times = 1;  // rows of a sample behind it: the members so far
+
+    // Whether the rows of a data set can go into it as they lie there.
+    bool takes_rows() const { return kind == Kind::dense && own == 1; }
+    size_t bins() const {
+        size_t sum = 0;
+        for (int64_t count : counts) sum += (size_t)count;
+        return sum;
+    }
+    // Numbers that each column becomes, where that is the same for all.
+    size_t width() const { return (n_out - rest.size()) / std::max(places.size(), (size_t)1); }
 };
+
+template <class T> const std::vector<T> &numbers_of(const Layer &layer);
+template <> inline const std::vector<float> &numbers_of(const Layer &layer) { return layer.numbers32; }
+template <> inline const std::vector<double> &numbers_of(const Layer &layer) { return layer.numbers; }
 
 enum class Head { identity, softmax, modified_softmax };
 enum class Loss { fused, crossentropy, mse };
@@ -28,6 +57,14 @@ struct Net {
     std::vector<Layer> layers;
     Head head;
     size_t n_in, k, K, size;
+    size_t members = 1;
+    bool one_piece = false;  // batch normalisation: the statistics are those of the whole batch
+    std::vector<std::pair<size_t, size_t>> moved;  // where running statistics begin and end: not trained
+
+    bool input_again = false;  // a way around begins at the input
+
+    // Whether the first layer computes on rows as they lie in a data set.
+    bool takes_rows() const { return layers.front().takes_rows() && !input_again; }
 };
 
 // Rows of a data set and their targets. Floats, or bytes with a scale; class indices (int64) or rows (K each).
@@ -49,11 +86,15 @@ template <class T> struct Batch {
     Loss loss;
     const int64_t *next;  // rows of the next batch, to be fetched from memory early; null where unknown
     const Sparse<T> *sparse = nullptr;  // instead of rows: then the first layer of the network has no inputs
+    T *moving = nullptr;  // w where a training step may move running statistics; null in prediction
+    uint64_t seed = 0, step = 0;  // what the masks of a training step come from
 };
 
 // A batch is cut into pieces by its size and the network's alone, never by the number of threads: sums over pieces are
 // taken in their order, and so the bits do not depend on how many threads there are.
-inline size_t piece_count(size_t n, size_t size) {
+inline size_t piece_count(size_t n, const Net &net) {
+    if (net.one_piece) return 1;
+    size_t size = net.size * net.members;
     constexpr size_t WORTH = 400000;  // multiply-adds that take longer than handing them to another thread
     size_t least = size > 100000 ? 128 : 64;  // rows: with fewer, adding up long gradients costs more than it saves
     size_t count = std::min({(n + least / 2) / least, n * size / WORTH, (size_t)8});
@@ -63,14 +104,34 @@ inline size_t piece_count(size_t n, size_t size) {
 // A width with the room behind it that products by tiles read.
 inline size_t padded(size_t width) { return (width + ROOM - 1) / ROOM * ROOM; }
 
+inline size_t widest(const Net &net) {
+    size_t width = 0;
+    for (const Layer &layer : net.layers) width = std::max(width, layer.n_out);
+    return width;
+}
+
+// What a layer keeps from its forward to its backward pass, in numbers; layers.h lays it out.
+inline size_t aux_count(const Layer &layer, size_t rows) {
+    switch (layer.kind) {
+    case Kind::parametric: return 2 * layer.n_out * rows;
+    case Kind::batch_norm: return layer.n_out * (rows + 3);
+    case Kind::layer_norm: return (layer.n_out + 3) * rows;
+    case Kind::periodic: return (layer.places.size() * (size_t)layer.counts[0] + 1) * rows;
+    case Kind::piecewise_linear: return layer.size ? 2 * layer.bins() * rows : 0;
+    default: return 0;
+    }
+}
+
 // The buffers of one piece of at most `capacity` rows, and what was computed in them.
 template <class T> struct Piece {
     size_t capacity = 0, n = 0, from = 0;  // n rows of the batch, the first of them `from`
     Buffer<T> memory;
     Buffer<int64_t> index;
     T *X = nullptr, *P = nullptr, *Q = nullptr, *m = nullptr, *Y = nullptr, *gradient = nullptr, *side = nullptr, *wide = nullptr;
+    T *input = nullptr, *zeros = nullptr;
     const T *x = nullptr;  // the rows: X, or the caller's own
-    std::vector<T *> t, z, d;
+    std::vector<T *> t, z, d, aux;
+    std::vector<const T *> node;  // what each layer takes, the last what the head takes
     double loss = 0;
 
     void reserve(const Net &net, size_t rows) {
@@ -78,9 +139,10 @@ template <class T> struct Piece {
         size_t total = 0;
         carve(net, rows, nullptr, total);
         memory = buffer<T>(total);
-        index = buffer<int64_t>(rows);
+        index = buffer<int64_t>(rows * net.members);
         total = 0;
         carve(net, rows, memory.get(), total);
+        std::memset(zeros, 0, widest(net) * sizeof(T));
         capacity = rows;
     }
 
@@ -93,20 +155,24 @@ template <class T> struct Piece {
             total += (count + ROOM + LINE - 1) / LINE * LINE;
             return at;
         };
-        t.clear(), z.clear(), d.clear();
+        t.clear(), z.clear(), d.clear(), aux.clear();
         for (const Layer &layer : net.layers) {
-            t.push_back(take(layer.n_out * rows));
-            z.push_back(layer.keeps_t ? take(layer.n_out * rows) : t.back());
-            d.push_back(take(layer.n_out * rows));
+            size_t count = layer.n_out * rows * layer.times;
+            t.push_back(take(count));
+            z.push_back(layer.keeps_t ? take(count) : t.back());
+            d.push_back(take(count));
+            aux.push_back(take(aux_count(layer, rows * layer.times)));
         }
-        P = take(net.K * rows);
-        Q = take(net.K * rows);
-        Y = take(net.K * rows);
-        m = take(rows);
-        size_t widest = 0;
-        for (const Layer &layer : net.layers) widest = std::max(widest, layer.n_out);
-        side = take(widest * rows);
-        wide = take(net.n_in * padded(net.layers.front().n_out));
+        node.assign(net.layers.size() + 1, nullptr);
+        size_t all = rows * net.members;
+        P = take(net.K * all);
+        Q = take(net.K * all);
+        Y = take(net.K * all);
+        m = take(all);
+        side = take(widest(net) * all);
+        zeros = take(widest(net));
+        input = take(net.takes_rows() ? 0 : net.n_in * rows);
+        wide = take(net.takes_rows() ? net.n_in * padded(net.layers.front().n_out) : 0);
         gradient = take(net.size);
         X = take(net.n_in * rows);
     }
@@ -114,17 +180,21 @@ template <class T> struct Piece {
 
 template <class T> struct Workspace {
     std::vector<Piece<T>> pieces;
+    Buffer<T> kept;  // room for the running statistics
     size_t rows = 0;
     Columns<T> columns;  // of a batch of sparse rows, with the gradient in its first layer
     Buffer<T> slopes;
 
     // Makes room for batches of n rows; to be called anew for a smaller batch, whose fewer pieces may be longer.
     void reserve(const Net &net, size_t n) {
-        size_t count = piece_count(n, net.size);
+        size_t count = piece_count(n, net);
         if (pieces.size() < count) pieces.resize(count);
         size_t each = (n + count - 1) / count;
         for (size_t i = 0; i < count; ++i) pieces[i].reserve(net, each);
         rows = std::max(rows, n);
+        size_t statistics = 0;
+        for (auto [from, to] : net.moved) statistics += to - from;
+        if (!kept) kept = buffer<T>(statistics);
     }
 
     // Makes room for batches of n sparse rows with so many entries.
@@ -140,9 +210,7 @@ inline size_t begin_of(size_t i, size_t n, size_t count) { return i * n / count;
 
 // -- loading -----------------------------------------------------------------------------------------------------
 
-template <class T> void load_rows(Piece<T> &p, const Batch<T> &b, size_t from) {
-    p.from = from;
-    if (b.sparse) return;
+template <class T> void gather_rows(Piece<T> &p, const Batch<T> &b, size_t from) {
     const Table<T> &k = table_of<T>(kernels());
     size_t d = b.net.n_in;
     const uint8_t *bytes = b.rows.bytes;
@@ -162,12 +230,23 @@ template <class T> void load_rows(Piece<T> &p, const Batch<T> &b, size_t from) {
     p.x = p.X;
 }
 
+// The rows of a piece, turned to features where the first layer wants them so.
+template <class T> void load_rows(Piece<T> &p, const Batch<T> &b, size_t from) {
+    p.from = from;
+    p.node[0] = p.input;
+    if (b.sparse) return;
+    gather_rows(p, b, from);
+    if (!b.net.takes_rows()) table_of<T>(kernels()).transpose(p.input, p.x, p.n, b.net.n_in);
+}
+
+// The targets of a piece, once for each member.
 template <class T> void load_targets(Piece<T> &p, const Batch<T> &b, size_t from) {
-    for (size_t i = 0; i < p.n; ++i) {
-        size_t row = b.order ? (size_t)b.order[from + i] : from + i;
+    size_t rows = p.n * b.net.members;
+    for (size_t i = 0; i < rows; ++i) {
+        size_t sample = from + i % p.n, row = b.order ? (size_t)b.order[sample] : sample;
         if (b.rows.index) p.index[i] = b.rows.index[row];
         else
-            for (size_t c = 0; c < b.net.K; ++c) p.Y[c * p.n + i] = b.rows.rows[row * b.net.K + c];
+            for (size_t c = 0; c < b.net.K; ++c) p.Y[c * rows + i] = b.rows.rows[row * b.net.K + c];
     }
 }
 
@@ -193,7 +272,7 @@ template <class T> void affine_rows(Piece<T> &p, T *t, const T *x, const T *W, c
 
 // T (n_out, n) <- W^T Z, from the rows x (n, n_in) in the first layer
 template <class T> void affine(Piece<T> &p, T *t, const T *z, const T *x, const T *W, const Layer &layer) {
-    size_t n = p.n;
+    size_t n = p.n * layer.times;
     auto rows = (int64_t)n, in = (int64_t)layer.n_in, out = (int64_t)layer.n_out;
     if (tiled<T>(layer, n)) {
         if (x) return affine_rows(p, t, x, W, layer);
@@ -205,7 +284,7 @@ template <class T> void affine(Piece<T> &p, T *t, const T *z, const T *x, const 
 
 // dW (n_in, n_out) <- Z D^T, from the rows x (n, n_in) in the first layer; by tiles along the outputs, D turned to rows
 template <class T> void weight_gradient(Piece<T> &p, T *dW, const T *d, const T *z, const T *x, const Layer &layer) {
-    size_t n = p.n;
+    size_t n = p.n * layer.times;
     auto rows = (int64_t)n, in = (int64_t)layer.n_in, out = (int64_t)layer.n_out;
     if (tiled<T>(layer, n)) {
         table_of<T>(kernels()).transpose(p.side, d, layer.n_out, n);
@@ -231,26 +310,21 @@ template <class T> void affine_sparse(Piece<T> &p, T *t, const Batch<T> &b) {
     table_of<T>(kernels()).transpose(t, p.side, p.n, b.sparse->n_out);
 }
 
+#include "layers.h"
+
 template <class T> void forward_loop(Piece<T> &p, const Batch<T> &b) {
-    const Table<T> &k = table_of<T>(kernels());
-    for (size_t i = 0; i < b.net.layers.size(); ++i) {
-        const Layer &layer = b.net.layers[i];
-        const T *W = b.w + layer.at;
-        if (b.sparse && !i) affine_sparse(p, p.t[i], b);
-        else affine(p, p.t[i], i ? p.z[i - 1] : nullptr, i ? nullptr : p.x, W, layer);
-        k.forward[layer.activation](p.z[i], p.t[i], W + layer.n_in * layer.n_out, layer.n_out, p.n);
-    }
+    for (size_t i = 0; i < b.net.layers.size(); ++i) forward_layer(p, b, i);
 }
 
 template <class T> Shape<T> shape_of(const Piece<T> &p, const Batch<T> &b) {
-    double entries = (double)b.n * (b.loss == Loss::mse ? (double)b.net.K : 1.0);
-    return {p.n, b.net.k, b.net.K, (T)(1.0 / entries)};
+    double entries = (double)b.n * (double)b.net.members * (b.loss == Loss::mse ? (double)b.net.K : 1.0);
+    return {p.n * b.net.members, b.net.k, b.net.K, (T)(1.0 / entries)};
 }
 
 // P <- the outputs; the identity's are the scores themselves
 template <class T> const T *head_forward(Piece<T> &p, const Batch<T> &b) {
-    if (b.net.head == Head::identity) return p.z.back();
-    table_of<T>(kernels()).softmax(p.P, p.m, p.z.back(), shape_of(p, b));
+    if (b.net.head == Head::identity) return p.node.back();
+    table_of<T>(kernels()).softmax(p.P, p.m, p.node.back(), shape_of(p, b));
     return p.P;
 }
 
@@ -260,7 +334,7 @@ template <class T> double loss_of(Piece<T> &p, const Batch<T> &b) {
     Shape<T> shape = shape_of(p, b);
     Targets<T> y{b.rows.index ? p.index.get() : nullptr, p.Y};
     T *D = p.d.back();
-    if (b.loss == Loss::fused) return k.softmax_crossentropy(D, p.P, p.m, p.z.back(), y, shape);
+    if (b.loss == Loss::fused) return k.softmax_crossentropy(D, p.P, p.m, p.node.back(), y, shape);
     bool plain = b.net.head == Head::identity;
     const T *P = head_forward(p, b);
     T *Q = plain ? D : p.Q;
@@ -270,15 +344,11 @@ template <class T> double loss_of(Piece<T> &p, const Batch<T> &b) {
 }
 
 template <class T> void backward_loop(Piece<T> &p, const Batch<T> &b) {
-    const Table<T> &k = table_of<T>(kernels());
     for (size_t i = b.net.layers.size(); i-- > 0;) {
-        const Layer &layer = b.net.layers[i];
-        T *dW = p.gradient + layer.at;
-        k.backward[layer.activation](p.d[i], p.t[i], p.z[i], layer.n_out * p.n);
-        if (b.sparse && !i) k.transpose(b.sparse->D + p.from * layer.n_out, p.d[i], layer.n_out, p.n);
-        else weight_gradient(p, dW, p.d[i], i ? p.z[i - 1] : nullptr, i ? nullptr : p.x, layer);
-        k.row_sums(dW + layer.n_in * layer.n_out, p.d[i], layer.n_out, p.n);
-        if (i) input_gradient(p.d[i - 1], p.d[i], b.w + layer.at, layer, p.n);
+        backward_layer(p, b, i);
+        for (size_t j = i + 1; i && j < b.net.layers.size(); ++j)  // the ways around that begin at this layer's input
+            if (b.net.layers[j].skip == (int64_t)i)
+                table_of<T>(kernels()).add(p.d[i - 1], p.d[j], b.net.layers[i].n_in * p.n * b.net.layers[j].times);
     }
 }
 
@@ -302,7 +372,7 @@ template <class T> double loss_and_parts(Workspace<T> &space, Pool &pool, const 
     });
     double sum = 0;
     for (size_t i = 0; i < count; ++i) sum += space.pieces[i].loss;
-    return sum / ((double)b.n * (b.loss == Loss::mse ? (double)b.net.K : 1.0));
+    return sum / ((double)b.n * (double)b.net.members * (b.loss == Loss::mse ? (double)b.net.K : 1.0));
 }
 
 // g <- the sum of the pieces' gradients over entries [from, to), in the pieces' order; returns where it lies

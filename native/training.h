@@ -38,6 +38,15 @@ template <class T> void update(Workspace<T> &space, Pool &pool, Rule<T> &rule, s
     });
 }
 
+// Running statistics as they are while a rule takes its step: the rule would make them decay.
+template <class T> void hold(const Net &net, T *w, T *kept, bool back) {
+    for (auto [from, to] : net.moved) {
+        if (back) std::copy(kept, kept + (to - from), w + from);
+        else std::copy(w + from, w + to, kept);
+        kept += to - from;
+    }
+}
+
 // One step for each `batch` entries of order (rows); losses before each update go into `losses`. Returns the steps
 // taken: a loss that is not finite ends the stretch without its update. `table` are the first layer's weights where the
 // rows are sparse.
@@ -50,13 +59,16 @@ size_t train(Workspace<T> &space, Pool &pool, Batch<T> b, Rule<T> &rule, size_t 
     for (size_t start = 0; start < rows; start += batch, ++step) {
         b.n = std::min(batch, rows - start);
         b.next = start + 2 * batch <= rows ? b.order + batch : nullptr;
-        size_t count = piece_count(b.n, b.net.size);
+        size_t count = piece_count(b.n, b.net);
+        b.step = (uint64_t)rule.t;
         losses[step] = (double)(T)loss_and_parts(space, pool, b, count);
         if (!std::isfinite(losses[step])) return step;
+        hold(b.net, rule.w, space.kept.get(), false);
         update(space, pool, rule, b.net.size, count);
         if (b.sparse)
             update_table(space.columns, pool, *b.sparse, table, table_of<T>(kernels()).step[rule.kind],
                          scalars_of(rule));
+        hold(b.net, rule.w, space.kept.get(), true);
         b.order += batch;
     }
     return step;

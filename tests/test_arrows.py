@@ -28,7 +28,7 @@ FOLDERS: dict[str, tuple[str, ...]] = {
     "data": ("idx", "batches", "arrays", "tables", "images", "registries", "named", "sources", "__init__"),
     "layers": ("base", "affine", "normal", "columns", "table", "__init__"),
     "engine": (
-        *("activations", "heads", "losses", "sparse", "steps", "columns", "reference"),
+        *("activations", "heads", "losses", "sparse", "steps", "columns", "program", "reference"),
         *("blas", "_native", "native", "choose", "__init__"),
     ),
     "files": ("model", "__init__"),

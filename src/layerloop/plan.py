@@ -128,7 +128,7 @@ class Architecture:
     def takes_sparse(self) -> bool:
         """Whether the first layer computes on sparse rows as they are."""
         first = self.layers[0] if self.layers else None
-        return isinstance(first, Dense) and first.members == 1
+        return isinstance(first, Dense) and first.members == 1 and all(op.skip != 0 for op in self.ops)
 
     @property
     def last_activation(self) -> str:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 Sparse: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[Any], NDArray[np.floating]]
 
 class Engine32:
-    def __init__(self, layers: Sequence[tuple[int, int, int, bool]], head: int, threads: int) -> None: ...
+    def __init__(self, layers: Sequence[tuple[Any, ...]], head: int, threads: int) -> None: ...
     def train(
         self,
         w: NDArray[np.floating],
@@ -22,6 +22,7 @@ class Engine32:
         loss: int,
         batch: int,
         losses: NDArray[np.floating],
+        seed: int,
         sparse: Sparse | None = None,
         tables: Sequence[NDArray[np.floating]] = (),
         lazy: bool = False,
@@ -34,6 +35,8 @@ class Engine32:
         y: NDArray[Any],
         loss: int,
         into: NDArray[np.floating],
+        seed: int,
+        step: int | None,
         sparse: Sparse | None = None,
         dW: NDArray[np.floating] | None = None,
     ) -> float: ...

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from layerloop.csr import Csr
-from layerloop.engine.activations import ACTIVATIONS
 from layerloop.engine.blas import candidates
-from layerloop.engine.reference import ReferenceEngine, Rows
+from layerloop.engine.program import compiled
+from layerloop.engine.reference import ReferenceEngine, Rows, by_sample, kept
 from layerloop.errors import SettingError
-from layerloop.layers import ACTIVATIONS as NAMES
-from layerloop.layers import Dense
+from layerloop.layers import Members
 from layerloop.optim import base_of
 from layerloop.optim.rules import Adam, AdamW, Descent, Momentum, Nesterov, RMSProp
 from layerloop.plan import HEADS
@@ -28,13 +27,13 @@ except ImportError:  # built without a compiler
     _native = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
 
     from layerloop.engine.reference import Batch, Vector
     from layerloop.optim import Rule, State
-    from layerloop.plan import Architecture, Plan
+    from layerloop.plan import Architecture, Op, Plan
 
     Settings = tuple[int, float, float, float, float, float]
 
@@ -144,14 +143,11 @@ class NativeEngine:
         self.architecture = architecture
         self.dtype = dtype
         self.reference = ReferenceEngine(architecture, dtype)
-        layers = [
-            (layer.n_in, layer.n_out, NAMES.index(layer.activation), ACTIVATIONS[layer.activation].keeps_t)
-            for layer in architecture.layers
-            if isinstance(layer, Dense) and not layer.ntk and layer.members == 1
-        ]
+        program = compiled(architecture)
         kind = {"float32": _native.Engine32, "float64": _native.Engine64}[dtype]
-        whole = bool(layers) and len(layers) == len(architecture.layers)
-        seen = [layers, [(0, *layers[0][1:]), *layers[1:]]] if whole else []  # see Seen
+        seen = [program] if program else []
+        if architecture.takes_sparse:  # what sparse rows meet is the network behind its first weights; see Seen
+            seen.append([program[0]._replace(n_in=0, size=program[0].n_out), *program[1:]])
         self._cores = tuple(kind(these, HEADS.index(architecture.head), core_count()) for these in seen)
 
     def core(self, rows: int, plan: Plan | None = None) -> _native.Engine32 | None:
@@ -161,13 +157,14 @@ class NativeEngine:
 
     def _seen(self, w: Vector, X: NDArray[Any] | Csr, scale: float | None = None) -> Seen:
         """Return parameters and rows as the compiled code takes them."""
-        whole, after_weights = self._cores
+        if isinstance(X, Csr) and not self.architecture.takes_sparse:
+            X = X.toarray()
         if not isinstance(X, Csr):
-            return Seen(whole, w, np.ascontiguousarray(X, self.dtype if scale is None else np.uint8))
+            return Seen(self._cores[0], w, np.ascontiguousarray(X, self.dtype if scale is None else np.uint8))
         starts, columns = np.ascontiguousarray(X.starts, np.int64), np.ascontiguousarray(X.columns, np.int32)
         W, rest = self._split(w)
         sparse = (starts, columns, np.ascontiguousarray(X.values, self.dtype), W)
-        return Seen(after_weights, rest, np.empty((len(X), 0), self.dtype), sparse)
+        return Seen(self._cores[1], rest, np.empty((len(X), 0), self.dtype), sparse)
 
     def _split(self, flat: Vector) -> tuple[Batch, Vector]:
         """Return the first layer's weights (n_in, n_out), and all that follows them in the flat vector: views."""
@@ -199,9 +196,16 @@ class NativeEngine:
         if self.core(len(X)) is None:
             return self.reference.activations(w, X)
         seen = self._seen(w, X)
-        results = [np.empty((len(X), layer.n_out), self.dtype) for layer in self.architecture.layers]
-        seen.core.activations(seen.w, seen.X, results, seen.sparse)
+        nodes = [np.empty((rows, op.width), self.dtype) for rows, op in self._rows_behind(len(X))]
+        seen.core.activations(seen.w, seen.X, nodes, seen.sparse)
+        results = [by_sample(nodes[end - 1], len(X)) for end in self.architecture.ends]
         return results if self.architecture.head == "identity" else [*results, self.outputs(w, X)]
+
+    def _rows_behind(self, n: int) -> Iterator[tuple[int, Op]]:
+        """Yield each operation with the rows behind it: n, or n of each member."""
+        for op in self.architecture.ops:
+            n *= op.layer.members if isinstance(op.layer, Members) else 1
+            yield n, op
 
     def value_and_gradient(self, w: Vector, rows: Rows, plan: Plan, gradient: Vector, step: int | None = None) -> float:
         """Return the mean loss of all rows and fill its gradient; see `ReferenceEngine.value_and_gradient`."""
@@ -209,13 +213,13 @@ class NativeEngine:
             return self.reference.value_and_gradient(w, rows, plan, gradient, step)
         if isinstance(rows.X, Csr):
             gradient.fill(0)
-        return self._gradient(w, rows, plan, gradient)
+        return self._gradient(w, rows, plan, gradient, step)
 
-    def _gradient(self, w: Vector, rows: Rows, plan: Plan, gradient: Vector) -> float:
+    def _gradient(self, w: Vector, rows: Rows, plan: Plan, gradient: Vector, step: int | None) -> float:
         """Return the mean loss and fill its gradient, of sparse rows only where their columns occur."""
         seen, y = self._seen(w, rows.X, rows.scale), self._targets(rows.targets)
         dW, rest = (None, gradient) if seen.sparse is None else self._split(gradient)
-        return seen.core.gradient(seen.w, seen.X, rows.scale, y, _loss(plan), rest, seen.sparse, dW)
+        return seen.core.gradient(seen.w, seen.X, rows.scale, y, _loss(plan), rest, plan.seed, step, seen.sparse, dW)
 
     def train(
         self, w: Vector, state: State, rows: Rows, order: NDArray[np.intp], plan: Plan, batch: int, losses: Vector
@@ -232,7 +236,7 @@ class NativeEngine:
             tables, slots = [table for table, _ in pairs], tuple(rest for _, rest in pairs[1:])
         taken = seen.core.train(
             seen.w, settings, state.t, slots, seen.X, rows.scale, y, order, _loss(plan), batch, losses,
-            seen.sparse, tables,
+            plan.seed, seen.sparse, tables,
         )  # fmt: skip
         state.t += taken
         return taken
@@ -245,10 +249,11 @@ class NativeEngine:
         for step, start in enumerate(range(0, len(order), batch)):
             index = order[start : start + batch]
             part = Rows(rows.X[index], rows.targets[index], rows.scale)
-            losses[step] = self._gradient(w, part, plan, gradient)
+            losses[step] = self._gradient(w, part, plan, gradient, state.t)
             if not np.isfinite(losses[step]):
                 return step
-            state.rule.step(w, gradient, state)
-            if isinstance(part.X, Csr):
+            with kept(w, self.architecture.untrained):
+                state.rule.step(w, gradient, state)
+            if isinstance(part.X, Csr) and self.architecture.takes_sparse:
                 self._split(gradient)[0][part.X.columns] = 0
         return len(losses)
