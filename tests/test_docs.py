@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from layerloop.cli import COMMANDS
+from layerloop.layers import LAYERS
 from layerloop.optim import RULES, SCHEDULES
 
 ROOT = Path(__file__).parents[1]
@@ -24,6 +25,14 @@ def run(blocks: list[str], names: dict[str, object]) -> dict[str, object]:
     for block in blocks:
         exec(compile(block, "documentation", "exec"), names)
     return names
+
+
+def test_the_page_of_layers_runs_and_has_a_row_for_each() -> None:
+    network, step, members = python_blocks("docs/layers.md")
+    names = run([network], {"X": np.ones((3, 20)), "y": [0, 1, 2]})
+    run(["state = setup(Adam(), m)", step, members], names)
+    rows = set(re.findall(r"^\| `(\w+)\(", (ROOT / "docs/layers.md").read_text(encoding="utf-8"), flags=re.MULTILINE))
+    assert rows == {kind.__name__ for kind in LAYERS.values()}
 
 
 def test_the_page_of_letters_runs() -> None:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 import numpy as np
 
 from layerloop import describe, optim
 from layerloop.arraylike import Samples, as_array
-from layerloop.engine import BLOCK, Rows, make_engine
-from layerloop.errors import LabelError, NetworkError, ShapeError, did_you_mean, expect
+from layerloop.csr import Csr
+from layerloop.engine import BLOCK, Rows, kept, make_engine
+from layerloop.errors import InputError, LabelError, NetworkError, ShapeError, did_you_mean, expect
 from layerloop.initialise import initial
-from layerloop.layers import ACTIVATIONS, Dense, Kind, known_name
+from layerloop.layers import ACTIVATIONS, Dense, Kind, known_name, width_into
 from layerloop.layers import Layer as AnyLayer
 from layerloop.plan import HEADS, LOSSES, Architecture, Plan
 from layerloop.preprocessing import Inputs, as_rows
@@ -234,8 +235,21 @@ class Chain:
         rows, single = as_rows(x, self.architecture.n_in)
         result = np.empty((len(rows), self.architecture.n_out), self.dtype)
         for part in _blocks(len(rows)):
-            result[part] = self.engine.outputs(self.flat, *self.inputs.ready(rows[part], self.dtype))
+            result[part] = self.engine.outputs(self.flat, *self.ready(rows[part]))
         return result[0] if single else result
+
+    def ready(self, X: NDArray[np.generic] | Csr) -> tuple[NDArray[Any] | Csr, float | None]:
+        """Return (rows, scale) as the engine takes them, checked.
+
+        Raises
+        ------
+        InputError, NonFiniteInputError
+            What is not real and finite, raw bytes without a scale, a column of an `Embedding` that holds no codes.
+        """
+        rows, scale = self.inputs.ready(X, self.dtype)
+        if self.architecture.codes:
+            check_codes(self, rows, scale)
+        return rows, scale
 
     @property
     def layers(self) -> tuple[AnyLayer | Head, ...]:
@@ -281,6 +295,18 @@ class Chain:
         return f"Chain({layers})  # {describe.count(self.architecture.size, 'parameter')}{note}"
 
 
+def check_codes(m: Chain, X: NDArray[Any] | Csr, scale: float | None = None) -> None:
+    """Raise InputError for a column of an `Embedding` that holds anything but its codes 0, 1, ..."""
+    for column, count in m.architecture.codes:
+        values = (X.toarray() if isinstance(X, Csr) else X)[:, column] * (1 if scale is None else scale)
+        wrong = values[(values < 0) | (values >= count) | (values != np.floor(values))]
+        if wrong.size:
+            raise InputError(
+                f"column {column} of the input holds codes of {count} categories, 0 to {count - 1}, for an Embedding; "
+                f"got {wrong[0]:g}"
+            )
+
+
 def _check_inputs(architecture: Architecture, inputs: Inputs) -> None:
     """Raise NetworkError unless the inputs describe as many columns as the network takes."""
     pixels = math.prod(inputs.image) if inputs.image else 0
@@ -309,7 +335,7 @@ def _architecture(layers: Sequence[AnyLayer | Head | Activation | str]) -> Archi
     name = getattr(head, "name", head)
     if name in ACTIVATIONS and name != "identity":
         raise NetworkError(f"an activation belongs to its layer: Dense({kinds[-1].n_in}, {kinds[-1].n_out}, {name})")
-    return Architecture(tuple(kinds), known_name(head, HEADS, "head"), kinds[0].n_in)
+    return Architecture(tuple(kinds), known_name(head, HEADS, "head"), width_into(kinds))
 
 
 def params(m: Chain) -> Parameters:
@@ -334,12 +360,14 @@ def activations(m: Chain, x: Samples) -> tuple[Floats, ...]:
     """
     expect(m, Chain, "the network")
     rows, single = as_rows(x, m.architecture.n_in)
-    results = m.engine.activations(m.flat, m.inputs.apply(rows, m.dtype))
+    seen = m.inputs.apply(rows, m.dtype)
+    check_codes(m, seen)
+    results = m.engine.activations(m.flat, seen)
     return tuple(result[0] if single else result for result in results)
 
 
-def make_plan(m: Chain, loss: AnyLoss) -> Plan:
-    """Return what an engine is to compute for this network and loss.
+def make_plan(m: Chain, loss: AnyLoss, seed: int = 0) -> Plan:
+    """Return what an engine is to compute for this network and loss; `seed` draws the masks of `Dropout`.
 
     Raises
     ------
@@ -352,8 +380,8 @@ def make_plan(m: Chain, loss: AnyLoss) -> Plan:
     if isinstance(loss, tuple):
         if len(loss) != 2 or not all(map(callable, loss)):
             raise NetworkError("a custom loss is a pair of functions (value, gradient) of (outputs, y)")
-        return Plan(m.architecture, loss, m.dtype)
-    return Plan(m.architecture, known_name(loss, LOSSES, "loss"), m.dtype)
+        return Plan(m.architecture, loss, m.dtype, seed)
+    return Plan(m.architecture, known_name(loss, LOSSES, "loss"), m.dtype, seed)
 
 
 def targets_for(m: Chain, y: NDArray[np.generic], plan: Plan, rows: int) -> NDArray[np.generic]:
@@ -380,7 +408,7 @@ def make_rows(m: Chain, X: Samples, y: ArrayLike, plan: Plan) -> Rows:
     """Return rows and targets as the engine takes them, all checked."""
     samples, single = as_rows(X, m.architecture.n_in)
     targets = targets_for(m, _as_batch(y, single), plan, len(samples))
-    rows, scale = m.inputs.ready(samples, m.dtype)
+    rows, scale = m.ready(samples)
     return Rows(rows, targets, scale)
 
 
@@ -390,13 +418,22 @@ def _as_batch(y: ArrayLike, single: bool) -> NDArray[np.generic]:
     return targets[np.newaxis] if single and targets.ndim < 2 and targets.shape != (1,) else targets
 
 
-def value_and_gradient(m: Chain, X: Samples, y: ArrayLike, loss: AnyLoss = crossentropy) -> tuple[float, Parameters]:
+def value_and_gradient(
+    m: Chain, X: Samples, y: ArrayLike, loss: AnyLoss = crossentropy, *, step: int | None = None, seed: int = 0
+) -> tuple[float, Parameters]:
     """Return the mean loss of a batch and its gradient, named and laid out as `params(m)`.
+
+    As it stands it belongs to prediction: `Dropout` drops nothing and `BatchNorm` uses its running statistics. In a
+    training loop of one's own with such layers, pass the number of the step, `step=state.t`.
 
     Parameters
     ----------
     X, y : one sample (n_in,) and its target, or a batch (n, n_in) and its targets
     loss : loss, its name, or a pair (value, gradient)
+    step : int, optional
+        Number of a training step: `Dropout` drops, `BatchNorm` takes the batch's statistics and its running ones move.
+    seed : int
+        Draws the masks of `Dropout`, together with the step.
 
     Examples
     --------
@@ -405,9 +442,10 @@ def value_and_gradient(m: Chain, X: Samples, y: ArrayLike, loss: AnyLoss = cross
     >>> gradient["layer1.weight"].shape, gradient.w.shape
     ((3, 2), (8,))
     """
-    plan = make_plan(m, loss)
+    plan = make_plan(m, loss, whole(seed, "seed", least=0))
+    step = None if step is None else whole(step, "step", least=0)
     flat = np.empty_like(m.flat)
-    value = m.engine.value_and_gradient(m.flat, make_rows(m, X, y, plan), plan, flat)
+    value = m.engine.value_and_gradient(m.flat, make_rows(m, X, y, plan), plan, flat, step)
     return value, Parameters(m.architecture, flat)
 
 
@@ -490,7 +528,8 @@ def update(m: Chain, gradient: Parameters, state: optim.State) -> None:
     expect(state, optim.State, "the optimiser's state (of setup)")
     if gradient.flat.shape != m.flat.shape:
         raise ShapeError(f"the network has {m.flat.size} parameters, the gradient {gradient.flat.size}")
-    state.rule.step(m.flat, gradient.flat, state)
+    with kept(m.flat, m.architecture.untrained):
+        state.rule.step(m.flat, gradient.flat, state)
 
 
 def class_indices(m: Chain, y: ArrayLike, rows: int) -> NDArray[np.int64]:
@@ -547,7 +586,7 @@ def evaluate(m: Chain, X: Samples, y: ArrayLike, loss: AnyLoss = crossentropy) -
     outputs = np.empty((len(samples), m.architecture.n_out), m.dtype)
     total = 0.0
     for part in _blocks(len(samples)):
-        X_part, scale = m.inputs.ready(samples[part], m.dtype)
+        X_part, scale = m.ready(samples[part])
         outputs[part], mean = m.engine.outputs_and_loss(m.flat, Rows(X_part, targets[part], scale), plan)
         total += mean * len(X_part)
     figures = {"loss": total / len(samples)}

@@ -118,6 +118,7 @@ class Architecture:
         object.__setattr__(self, "layers", chained(self.layers, width))
         _check_members(self.ops)
         _check_codes(self.ops)
+        tuple(_codes(self.ops, self.n_in))  # raises for a code that no column of the input holds
 
     @cached_property
     def ops(self) -> tuple[Op, ...]:

@@ -11,10 +11,10 @@ from layerloop.layers.affine import Dense, Parametric, Scale
 from layerloop.layers.base import ACTIVATIONS, Kind, Named, Part, activation_name, known_name
 from layerloop.layers.columns import Embedding, OfColumns, Periodic, PiecewiseLinear
 from layerloop.layers.normal import BatchNorm, Dropout, LayerNorm
-from layerloop.layers.table import LAYERS, Layer, Members, Residual, as_plain, chained, from_plain
+from layerloop.layers.table import LAYERS, Layer, Members, Residual, as_plain, chained, from_plain, width_into
 
 __all__ = [
     "ACTIVATIONS", "LAYERS", "BatchNorm", "Dense", "Dropout", "Embedding", "Kind", "Layer", "LayerNorm", "Members",
     "Named", "OfColumns", "Parametric", "Part", "Periodic", "PiecewiseLinear", "Residual", "Scale", "activation_name",
-    "as_plain", "chained", "from_plain", "known_name",
+    "as_plain", "chained", "from_plain", "known_name", "width_into",
 ]  # fmt: skip

@@ -63,7 +63,7 @@ class Residual(Kind):
             raise NetworkError(f"Residual goes around layers such as Dense(8, 8, 'relu'), got {layers}")
         if any(isinstance(layer, Members) for layer in layers):
             raise NetworkError("Residual cannot go around Members: the ways would differ in rows")
-        settle(self, layers=chained(layers, layers[0].n_in, "Residual: layer"))
+        settle(self, layers=chained(layers, width_into(layers), "Residual: layer"))
         if self.layers[-1].n_out != self.n_in:
             raise NetworkError(f"{self} takes {self.n_in} numbers but its layers give {self.layers[-1].n_out}")
 
@@ -130,6 +130,12 @@ LAYERS: Mapping[str, type[Layer]] = {
         Members,
     )
 }
+
+
+def width_into(layers: Sequence[Layer]) -> int:
+    """Return the width of what goes into a chain of layers, also where its first ones take any."""
+    known = (layer for layer in layers if not (isinstance(layer, Dropout) and layer.n is None))
+    return next(known, layers[0]).n_in
 
 
 def chained(layers: Sequence[Layer], n_in: int, what: str = "layer") -> tuple[Layer, ...]:

@@ -154,7 +154,7 @@ class Run:
         rule = optimizer or (state.rule if state else optim.Adam(1e-3))
         rule = optim.rule_named(rule) if isinstance(rule, str) else rule
         optim.check_rule(rule)
-        plan = make_plan(m, loss)
+        plan = make_plan(m, loss, loader.seed)
         if not m.architecture.size:
             raise SettingError("this chain has no parameters to train")
         if not np.isfinite(m.flat).all():
