@@ -55,8 +55,8 @@ def test_an_engine_that_errs_is_found_and_the_exit_code_is_1(
     monkeypatch.setenv("LAYERLOOP_ENGINE", "numpy")
     true = reference.ReferenceEngine.value_and_gradient
 
-    def wrong(self: object, flat: np.ndarray, rows: object, plan: object, gradient: np.ndarray) -> float:
-        value = true(self, flat, rows, plan, gradient)  # type: ignore[arg-type]
+    def wrong(self: object, flat: np.ndarray, rows: object, plan: object, gradient: np.ndarray, step: object) -> float:
+        value = true(self, flat, rows, plan, gradient, step)  # type: ignore[arg-type]
         gradient[-1] *= 1.001
         return value
 
