@@ -9,6 +9,7 @@ namespace {
 
 #include "elementary.h"
 #include "sums.h"
+#include "transpose.h"
 
 inline float sqrt_(float x) { return sqrtf(x); }
 inline double sqrt_(double x) { return sqrt(x); }
@@ -157,14 +158,6 @@ void combine(T *__restrict out, const T *__restrict M, const int32_t *index, con
 
 template <class T> void unpack(T *__restrict x, const uint8_t *__restrict bytes, size_t d, T scale) {
     for (size_t i = 0; i < d; ++i) x[i] = (T)(int32_t)bytes[i] * scale;
-}
-
-template <class T> void transpose(T *__restrict out, const T *__restrict in, size_t rows, size_t cols) {
-    constexpr size_t B = 16;  // tiles of 16 x 16 stay in the first-level cache both ways
-    for (size_t i0 = 0; i0 < rows; i0 += B)
-        for (size_t j0 = 0; j0 < cols; j0 += B)
-            for (size_t j = j0; j < (j0 + B < cols ? j0 + B : cols); ++j)
-                for (size_t i = i0; i < (i0 + B < rows ? i0 + B : rows); ++i) out[j * rows + i] = in[i * cols + j];
 }
 
 // -- heads and losses --------------------------------------------------------------------------------------------
