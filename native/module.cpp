@@ -100,7 +100,8 @@ template <class T> class Engine {
         return with_space(b.n, !!sparse, [&](Workspace<T> &space, Pool &pool) {
             if (sparse) space.reserve(rows, b.n, entries);
             double value = loss_and_parts(space, pool, b, count);
-            std::memcpy(into.data(), sum_parts(space, count, 0, net_.size), net_.size * sizeof(T));
+            const T *sum = sum_parts(space, count, 0, net_.size, into.data());
+            if (sum != into.data()) std::memcpy(into.data(), sum, net_.size * sizeof(T));
             for (size_t k = 0; sparse && k < space.columns.count(); ++k)
                 space.columns.gradient(dW->data() + space.columns.name(k) * rows.n_out, k, rows);
             return (double)(T)value;

@@ -375,9 +375,12 @@ template <class T> double loss_and_parts(Workspace<T> &space, Pool &pool, const 
     return sum / ((double)b.n * (double)b.net.members * (b.loss == Loss::mse ? (double)b.net.K : 1.0));
 }
 
-// g <- the sum of the pieces' gradients over entries [from, to), in the pieces' order; returns where it lies
-template <class T> const T *sum_parts(Workspace<T> &space, size_t count, size_t from, size_t to) {
-    T *g = space.pieces[0].gradient + from;
-    for (size_t i = 1; i < count; ++i) table_of<T>(kernels()).add(g, space.pieces[i].gradient + from, to - from);
-    return g;
+// The sum of the pieces' gradients over entries [from, to), in the pieces' order: in `room`, so that the cache does not
+// write sums back to the pieces, or where the only piece has it.
+template <class T> const T *sum_parts(Workspace<T> &space, size_t count, size_t from, size_t to, T *room) {
+    const T *first = space.pieces[0].gradient + from;
+    if (count == 1) return first;
+    std::memcpy(room, first, (to - from) * sizeof(T));
+    for (size_t i = 1; i < count; ++i) table_of<T>(kernels()).add(room, space.pieces[i].gradient + from, to - from);
+    return room;
 }

@@ -29,9 +29,10 @@ template <class T> void update(Workspace<T> &space, Pool &pool, Rule<T> &rule, s
     size_t blocks = (size + BLOCK - 1) / BLOCK;
     size_t tasks = size < WORTH ? 1 : std::min((size_t)pool.threads(), blocks);
     pool.run((uint32_t)tasks, [&](uint32_t i) {
+        alignas(LINE) T room[BLOCK];
         for (size_t block = begin_of(i, blocks, tasks); block < begin_of(i + 1, blocks, tasks); ++block) {
             size_t from = block * BLOCK, to = std::min(from + BLOCK, size);
-            const T *g = sum_parts(space, count, from, to);
+            const T *g = sum_parts(space, count, from, to, room);
             T *u = rule.u ? rule.u + from : nullptr, *v = rule.v ? rule.v + from : nullptr;
             table_of<T>(kernels()).step[rule.kind](rule.w + from, u, v, g, to - from, s);
         }
