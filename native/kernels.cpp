@@ -310,6 +310,56 @@ void rmsprop(T *__restrict w, T *__restrict u, T *, const T *__restrict g, size_
     }
 }
 
+template <class T>
+void adagrad(T *__restrict w, T *__restrict u, T *, const T *__restrict g, size_t n, const Scalars<T> &s) {
+    T rate = s.a, epsilon = s.d;
+    for (size_t i = 0; i < n; ++i) {
+        T x = u[i] + g[i] * g[i];
+        u[i] = x;
+        w[i] -= g[i] / (sqrt_(x) + epsilon) * rate;
+    }
+}
+
+// b beta1 / (1 - beta1), d and e beta2 and 1 - beta2; the sign of NaN is NaN
+template <class T>
+void lion(T *__restrict w, T *__restrict u, T *, const T *__restrict g, size_t n, const Scalars<T> &s) {
+    T rate = s.a, ratio = s.b, b2 = s.d, c2 = s.e;
+    for (size_t i = 0; i < n; ++i) {
+        T x = u[i] * ratio + g[i];
+        T sign = x > 0 ? (T)1 : x < 0 ? (T)-1 : x;
+        w[i] -= sign * rate;
+        u[i] = u[i] * b2 + g[i] * c2;
+    }
+}
+
+// a rate of the step along the gradient, h of that along the first moment, the others as in adam
+template <class T>
+void nadam(T *__restrict w, T *__restrict u, T *__restrict v, const T *__restrict g, size_t n, const Scalars<T> &s) {
+    T rate = s.a, b1 = s.b, c1 = s.c, b2 = s.d, c2 = s.e, epsilon = s.f, ahead = s.h;
+    for (size_t i = 0; i < n; ++i) {
+        T x = u[i] * b1 + g[i] * c1;
+        T y = v[i] * b2 + g[i] * g[i] * c2;
+        u[i] = x;
+        v[i] = y;
+        T root = sqrt_(y) + epsilon, next = w[i] - g[i] / root * rate;
+        w[i] = next - x / root * ahead;
+    }
+}
+
+// h not 0: v rests on too few gradients, and the step goes along the first moment alone
+template <class T>
+void radam(T *__restrict w, T *__restrict u, T *__restrict v, const T *__restrict g, size_t n, const Scalars<T> &s) {
+    T rate = s.a, b1 = s.b, c1 = s.c, b2 = s.d, c2 = s.e, epsilon = s.f;
+    bool plain = s.h != 0;
+    for (size_t i = 0; i < n; ++i) {
+        T x = u[i] * b1 + g[i] * c1;
+        T y = v[i] * b2 + g[i] * g[i] * c2;
+        u[i] = x;
+        v[i] = y;
+        w[i] -= (plain ? x : x / (sqrt_(y) + epsilon)) * rate;
+    }
+}
+
 // a rate of this step, b and c beta1 and 1 - beta1, d and e beta2 and 1 - beta2, f epsilon of this step, h the factor
 // that weight decay leaves of w before the step
 template <bool decays, class T>
@@ -340,7 +390,7 @@ template <class T> void product(T *C, const T *A, const T *B, const Product &p) 
     }
 }
 
-// In the order of plan.ACTIVATIONS and optim.rules.RULES; a test holds the names against these places.
+// In the order of plan.ACTIVATIONS and of RuleKind; a test holds the names against these places.
 template <class T> constexpr Table<T> table() {
     return {
         &unpack<T>,
@@ -359,7 +409,8 @@ template <class T> constexpr Table<T> table() {
         &mse<T>,
         &add<T>,
         &combine<T>,
-        {&descent<T>, &momentum<T>, &nesterov<T>, &rmsprop<T>, &adam<false, T>, &adam<true, T>},
+        {&descent<T>, &momentum<T>, &nesterov<T>, &rmsprop<T>, &adagrad<T>, &lion<T>,
+         &adam<false, T>, &adam<true, T>, &nadam<T>, &radam<T>},
         &product<T>,
     };
 }

@@ -29,7 +29,8 @@ using SparseTuple = std::tuple<In<int64_t>, In<int32_t>, In<T>,
 using LayerTuple = std::tuple<int, size_t, size_t, int, bool, size_t, size_t, int64_t, std::vector<double>,
                               std::vector<int64_t>, std::vector<int64_t>, std::vector<int64_t>>;
 constexpr int KINDS = 11;
-using Settings = std::tuple<int, double, double, double, double, double>;
+// kind, first, second, epsilon, decay, momentum_decay, product; see Rule in training.h
+using Settings = std::tuple<int, double, double, double, double, double, double>;
 
 constexpr size_t KEPT_ROWS = 1024;  // batches of more rows give their memory back
 
@@ -62,17 +63,18 @@ template <class T> class Engine {
     Engine(const Engine &) = delete;
     Engine &operator=(const Engine &) = delete;
 
-    size_t train(Out<T> w, Settings settings, int64_t t, const std::vector<Out<T>> &slots, Any X,
+    size_t train(Out<T> w, Settings settings, In<double> rates, int64_t t, const std::vector<Out<T>> &slots, Any X,
                  std::optional<double> scale, Any y, In<int64_t> order, int loss, size_t batch, Out<double> losses,
                  uint64_t seed, std::optional<SparseTuple<T>> sparse, const std::vector<Grid<T>> &tables, bool lazy) {
         Batch<T> b = batch_of(w.data(), w.size(), X, scale, y, loss);
         check_order(order, X.shape(0));
         check_labels(b.rows, y.shape(0), order.data(), order.size());
         require(batch > 0 && losses.size() == (order.size() + batch - 1) / batch, "one loss for each step");
+        require(rates.size() == losses.size(), "one rate for each step");
         b.order = order.data();
         b.moving = w.data();
         b.seed = seed;
-        Rule<T> rule = rule_of(settings, t, w, slots);
+        Rule<T> rule = rule_of(settings, rates, t, w, slots);
         size_t most = std::min(batch, order.size()), entries = 0;
         Sparse<T> rows = sparse_of(sparse, X.shape(0), order.data(), order.size(), batch, entries);
         Weights<T> table = table_of_weights(rows, tables, slots.size(), lazy);
@@ -258,13 +260,14 @@ template <class T> class Engine {
         }
     }
 
-    Rule<T> rule_of(const Settings &settings, int64_t t, Out<T> &w, const std::vector<Out<T>> &slots) const {
-        auto [kind, rate, first, second, epsilon, decay] = settings;
-        size_t needed = kind == 0 ? 0 : kind < 4 ? 1 : 2;
+    Rule<T> rule_of(const Settings &settings, const In<double> &rates, int64_t t, Out<T> &w,
+                    const std::vector<Out<T>> &slots) const {
+        auto [kind, first, second, epsilon, decay, momentum_decay, product] = settings;
+        size_t needed = kind == descent_rule ? 0 : kind < adam_rule ? 1 : 2;
         require(kind >= 0 && kind < RULE_COUNT && slots.size() == needed, "a state of another rule");
         for (const auto &slot : slots) require(slot.size() == net_.size, "a state of another length");
         T *u = needed > 0 ? slots[0].data() : nullptr, *v = needed > 1 ? slots[1].data() : nullptr;
-        return {kind, rate, first, second, epsilon, decay, w.data(), u, v, t};
+        return {kind, first, second, epsilon, decay, momentum_decay, product, rates.data(), w.data(), u, v, t};
     }
 
     // Threads to use: as many as asked for, as the BLAS of this process may use, and as there are pieces of work.
@@ -294,7 +297,7 @@ template <class T> class Engine {
 template <class T> void bind(nb::module_ &m, const char *name) {
     nb::class_<Engine<T>>(m, name)
         .def(nb::init<const std::vector<LayerTuple> &, int, int>(), "layers"_a, "head"_a, "threads"_a)
-        .def("train", &Engine<T>::train, "w"_a, "settings"_a, "t"_a, "slots"_a, "X"_a, "scale"_a.none(), "y"_a,
+        .def("train", &Engine<T>::train, "w"_a, "settings"_a, "rates"_a, "t"_a, "slots"_a, "X"_a, "scale"_a.none(), "y"_a,
              "order"_a, "loss"_a, "batch"_a, "losses"_a, "seed"_a, "sparse"_a.none() = nb::none(),
              "tables"_a = std::vector<Grid<T>>(), "lazy"_a = false)
         .def("gradient", &Engine<T>::gradient, "w"_a, "X"_a, "scale"_a.none(), "y"_a, "loss"_a, "into"_a, "seed"_a,

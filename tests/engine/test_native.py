@@ -19,7 +19,7 @@ from layerloop.engine import ReferenceEngine, Rows, engine_name, make_engine, na
 from layerloop.errors import SettingError
 from layerloop.layers import ACTIVATIONS, Dense
 from layerloop.network import make_plan
-from layerloop.optim import Cosine, init
+from layerloop.optim import Adjusted, Cosine, init
 from layerloop.optim.rules import RULES, Adam, Descent, Momentum
 from layerloop.plan import FUSED, HEADS, LOSSES, Architecture, Plan
 
@@ -150,8 +150,26 @@ def test_an_update_has_the_bits_of_the_rule(name: str, dtype: str) -> None:
         np.testing.assert_array_equal(ours, theirs)
 
 
+@pytest.mark.parametrize("name", RULES)
+def test_a_schedule_and_a_plateau_are_followed_step_by_step(name: str) -> None:
+    case = Case((50, 90, 5), n=64)
+    rule = RULES[name](rate=Cosine(0.01, steps=20))
+    states = [init(rule, case.w) for _ in range(2)]
+    vectors = [case.w.copy() for _ in range(2)]
+    for passes in range(3):
+        for engine, w, state in zip((case.native, case.numpy), vectors, states, strict=True):
+            state.scale = 0.5**passes
+            engine.train(w, state, case.rows(), case.order, case.plan, 16, np.empty(4))
+    assert states[0].t == states[1].t == 12
+    assert states[0].numbers == states[1].numbers
+    assert far(*vectors) < 1e-11
+
+
 def test_the_compiled_tables_stand_in_the_order_of_the_names() -> None:
-    assert [rule.__name__ for rule in native.KINDS] == ["Descent", "Momentum", "Nesterov", "RMSProp", "Adam", "AdamW"]
+    assert " ".join(rule.__name__ for rule in native.KINDS) == (
+        "Descent Momentum Nesterov RMSProp AdaGrad Lion Adam AdamW NAdam RAdam"  # native/kernels.h, RuleKind
+    )
+    assert set(native.KINDS) == set(RULES.values())
     assert ACTIVATIONS == ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish",
                            "softplus", "hard_sigmoid")  # fmt: skip
     assert HEADS == ("identity", "softmax", "modified_softmax")  # network.h, Head
@@ -287,7 +305,7 @@ def test_a_custom_loss_is_left_to_the_numpy_engine_and_a_rule_of_ones_own_to_its
     pair = (lambda P, y: float((P**2).mean()), lambda P, y: 2 * P / P.size)
     w = np.zeros(case.architecture.size)
     assert native.fuses(init(Adam(), w))
-    assert not native.fuses(init(Adam(Cosine(1e-3, steps=10)), w))
+    assert not native.fuses(init(Adjusted(Adam(), clip_norm=1.0), w))
     assert not native.fuses(init(Own(), w))
     assert case.native.core(1, case.plan) is not None
     assert case.native.core(1, Plan(case.architecture, pair, "float64")) is None

@@ -12,7 +12,8 @@ class Engine32:
     def train(
         self,
         w: NDArray[np.floating],
-        settings: tuple[int, float, float, float, float, float],
+        settings: tuple[int, float, float, float, float, float, float],
+        rates: NDArray[np.floating],
         t: int,
         slots: Sequence[NDArray[np.floating]],
         X: NDArray[Any],

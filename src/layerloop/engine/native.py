@@ -16,8 +16,19 @@ from layerloop.engine.program import compiled
 from layerloop.engine.reference import ReferenceEngine, Rows, by_sample, kept
 from layerloop.errors import SettingError
 from layerloop.layers import Members
-from layerloop.optim import base_of
-from layerloop.optim.rules import Adam, AdamW, Descent, Momentum, Nesterov, RMSProp
+from layerloop.optim import count_steps, rates
+from layerloop.optim.rules import (
+    AdaGrad,
+    Adam,
+    AdamW,
+    Descent,
+    Lion,
+    Momentum,
+    NAdam,
+    Nesterov,
+    RAdam,
+    RMSProp,
+)
 from layerloop.plan import HEADS
 from layerloop.settings import core_count
 
@@ -32,14 +43,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from layerloop.engine.reference import Batch, Vector
-    from layerloop.optim import Rule, State
+    from layerloop.optim import State
     from layerloop.plan import Architecture, Op, Plan
 
-    Settings = tuple[int, float, float, float, float, float]
+    Settings = tuple[int, float, float, float, float, float, float]
 
 FUSED, CROSSENTROPY, MSE = range(3)  # enum class Loss of native/network.h
-# enum class Rule of native/kernels.h; every other rule is left to the NumPy engine.
-KINDS = {rule: place for place, rule in enumerate((Descent, Momentum, Nesterov, RMSProp, Adam, AdamW))}
+# enum RuleKind of native/kernels.h.
+RULES = (Descent, Momentum, Nesterov, RMSProp, AdaGrad, Lion, Adam, AdamW, NAdam, RAdam)
+KINDS = {rule: place for place, rule in enumerate(RULES)}
 
 
 def available() -> bool:
@@ -81,26 +93,33 @@ def _prepare() -> None:
     _prepared.append(next(found, "own, slow: no BLAS was found"))
 
 
-def settings_of(rule: Rule) -> Settings:
-    """Return a rule as the compiled engine takes it: kind, rate, rho or beta1, beta2, epsilon, decay."""
-    kind, rate = KINDS[type(rule)], base_of(rule.rate)
+def settings_of(state: State) -> Settings:
+    """Return a rule as the compiled engine takes it: kind, rho or beta1, beta2, epsilon, decay, and NAdam's numbers."""
+    rule = state.rule
+    kind = KINDS[type(rule)]
     match rule:
         case Descent():
-            return kind, rate, 0.0, 0.0, 0.0, 0.0
+            return kind, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
         case Momentum(_, rho) | Nesterov(_, rho):
-            return kind, rate, rho, 0.0, 0.0, 0.0
+            return kind, rho, 0.0, 0.0, 0.0, 0.0, 0.0
         case RMSProp(_, rho, epsilon):
-            return kind, rate, rho, 0.0, epsilon, 0.0
-        case Adam(_, (beta1, beta2), epsilon):
-            return kind, rate, beta1, beta2, epsilon, 0.0
+            return kind, rho, 0.0, epsilon, 0.0, 0.0, 0.0
+        case AdaGrad(_, epsilon):
+            return kind, 0.0, 0.0, epsilon, 0.0, 0.0, 0.0
+        case Lion(_, (beta1, beta2)):
+            return kind, beta1, beta2, 0.0, 0.0, 0.0, 0.0
+        case Adam(_, (beta1, beta2), epsilon) | RAdam(_, (beta1, beta2), epsilon):
+            return kind, beta1, beta2, epsilon, 0.0, 0.0, 0.0
         case AdamW(_, (beta1, beta2), epsilon, decay):
-            return kind, rate, beta1, beta2, epsilon, decay
+            return kind, beta1, beta2, epsilon, decay, 0.0, 0.0
+        case NAdam(_, (beta1, beta2), epsilon, psi):
+            return kind, beta1, beta2, epsilon, 0.0, psi, state.numbers.get("mu_product", 1.0)
     raise KeyError(rule)
 
 
 def fuses(state: State) -> bool:
-    """Whether the compiled code takes the steps itself: six rules, at one rate that does not change."""
-    return type(state.rule) in KINDS and not callable(state.rule.rate) and state.scale == 1 and not state.parts
+    """Whether the compiled code takes the steps itself: every rule of the table without things around it."""
+    return type(state.rule) in KINDS
 
 
 def _loss(plan: Plan) -> int:
@@ -230,15 +249,15 @@ class NativeEngine:
         if not fuses(state):
             return self._train_by_steps(w, state, rows, order, plan, batch, losses)
         seen, y = self._seen(w, rows.X, rows.scale), self._targets(rows.targets)
-        settings, order, tables, slots = settings_of(state.rule), np.ascontiguousarray(order, np.int64), [], state.slots
+        settings, order, tables, slots = settings_of(state), np.ascontiguousarray(order, np.int64), [], state.slots
         if seen.sparse is not None:
             pairs = [self._split(vector) for vector in (w, *slots)]
             tables, slots = [table for table, _ in pairs], tuple(rest for _, rest in pairs[1:])
         taken = seen.core.train(
-            seen.w, settings, state.t, slots, seen.X, rows.scale, y, order, _loss(plan), batch, losses,
-            plan.seed, seen.sparse, tables,
+            seen.w, settings, rates(state, len(losses)), state.t, slots, seen.X, rows.scale, y, order, _loss(plan),
+            batch, losses, plan.seed, seen.sparse, tables,
         )  # fmt: skip
-        state.t += taken
+        count_steps(state, taken)
         return taken
 
     def _train_by_steps(

@@ -35,6 +35,7 @@ from layerloop.optim.state import Part, Rule, State
 from layerloop.optim.table import (
     as_dict,
     check_rule,
+    count_steps,
     init,
     rates,
     resume,
@@ -76,6 +77,7 @@ __all__ = [
     "average_of",
     "base_of",
     "check_rule",
+    "count_steps",
     "init",
     "plateau_in",
     "rates",

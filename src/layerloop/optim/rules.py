@@ -272,7 +272,7 @@ class NAdam:
     def __post_init__(self) -> None:
         _settle(self, betas=SHARE, epsilon=NOT_NEGATIVE, momentum_decay=NOT_NEGATIVE)
 
-    def _mu(self, t: int) -> float:
+    def mu(self, t: int) -> float:
         """mu_t = b1 (1 - 0.96^(t psi) / 2)."""
         return float(self.betas[0] * (1 - 0.5 * 0.96 ** (t * self.momentum_decay)))
 
@@ -280,7 +280,7 @@ class NAdam:
         """One step; see the class. The two terms of the numerator are taken one after the other."""
         r, s = rate_now(self.rate, state), state.scratch
         state.t += 1
-        mu, ahead = self._mu(state.t), self._mu(state.t + 1)
+        mu, ahead = self.mu(state.t), self.mu(state.t + 1)
         product = state.numbers["mu_product"] = state.numbers.get("mu_product", 1.0) * mu
         m, v = _moments(self.betas, g, state)
         c = math.sqrt(1 - self.betas[1] ** state.t)

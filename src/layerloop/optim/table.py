@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from layerloop.errors import SettingError, UnknownNameError, look_up
 from layerloop.optim.adjusted import Adjusted
-from layerloop.optim.rules import RULES
+from layerloop.optim.rules import RULES, NAdam
 from layerloop.optim.schedules import check_settled, plateau_in, rate_as_plain, settle_rate, value_at
 from layerloop.optim.state import Rule, State
 
@@ -119,7 +120,27 @@ def rates(state: State, steps: int) -> Vector:
     >>> rates(init(Adam(Cosine(0.8, steps=2)), np.zeros(3)), 3).round(12)
     array([0.8, 0.4, 0. ])
     """
-    return np.array([value_at(state.rule.rate, t) * state.scale for t in range(state.t, state.t + steps)])
+    rate = state.rule.rate
+    if not callable(rate):
+        return np.full(steps, rate * state.scale)
+    return np.array([value_at(rate, t) * state.scale for t in range(state.t, state.t + steps)])
+
+
+def count_steps(state: State, steps: int) -> None:
+    """Count steps that an engine has taken by itself, with all that the rule keeps beside its slots.
+
+    Examples
+    --------
+    >>> rule, w, g = NAdam(0.1), np.array([1.0]), np.array([4.0])
+    >>> one, other = init(rule, w), init(rule, w)
+    >>> rule.step(w, g, one); count_steps(other, 1)
+    >>> (one.t, one.numbers) == (other.t, other.numbers)
+    True
+    """
+    if isinstance(state.rule, NAdam):
+        momenta = (state.rule.mu(t) for t in range(state.t + 1, state.t + steps + 1))
+        state.numbers["mu_product"] = math.prod(momenta, start=state.numbers.get("mu_product", 1.0))
+    state.t += steps
 
 
 def check_rule(rule: object) -> None:
