@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from layerloop.optim import Descent as Descent
     from layerloop.optim import ExponentialDecay as ExponentialDecay
     from layerloop.optim import FlatCos as FlatCos
+    from layerloop.optim import LazyAdam as LazyAdam
     from layerloop.optim import Lion as Lion
     from layerloop.optim import Momentum as Momentum
     from layerloop.optim import NAdam as NAdam
@@ -110,7 +111,7 @@ _HOME = {
     **dict.fromkeys(("update", "use_average", "value_and_gradient"), "network"),
     **dict.fromkeys(("AdaGrad", "Adam", "AdamW", "Descent", "Lion", "Momentum", "NAdam", "Nesterov"), "optim"),
     **dict.fromkeys(("RAdam", "RMSProp", "Adjusted", "Constant", "CosLog4", "Cosine", "ExponentialDecay"), "optim"),
-    **dict.fromkeys(("FlatCos", "OneCycle", "ReduceOnPlateau", "StepDecay", "Warmup"), "optim"),
+    **dict.fromkeys(("FlatCos", "LazyAdam", "OneCycle", "ReduceOnPlateau", "StepDecay", "Warmup"), "optim"),
     **dict.fromkeys(("BatchNorm", "Dense", "Dropout", "Embedding", "LayerNorm", "Members", "Parametric"), "layers"),
     **dict.fromkeys(("Periodic", "PiecewiseLinear", "Residual", "Scale"), "layers"),
     "classifier": "readings",

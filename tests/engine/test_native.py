@@ -167,8 +167,9 @@ def test_a_schedule_and_a_plateau_are_followed_step_by_step(name: str) -> None:
 
 def test_the_compiled_tables_stand_in_the_order_of_the_names() -> None:
     assert " ".join(rule.__name__ for rule in native.KINDS) == (
-        "Descent Momentum Nesterov RMSProp AdaGrad Lion Adam AdamW NAdam RAdam"  # native/kernels.h, RuleKind
+        "Descent Momentum Nesterov RMSProp AdaGrad Lion Adam AdamW NAdam RAdam LazyAdam"  # native/kernels.h, RuleKind
     )
+    assert list(native.KINDS.values()) == [*range(10), 6]
     assert set(native.KINDS) == set(RULES.values())
     assert ACTIVATIONS == ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish",
                            "softplus", "hard_sigmoid")  # fmt: skip

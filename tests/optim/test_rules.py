@@ -17,6 +17,7 @@ from layerloop.optim import (
     AdamW,
     Cosine,
     Descent,
+    LazyAdam,
     Lion,
     Momentum,
     NAdam,
@@ -38,6 +39,7 @@ GRADIENTS = np.array([[0.5, -1.0, 0.25], [-0.25, 2.0, 0.125], [1.5, 0.5, -0.75]]
 # Parameters after each of three steps from START along GRADIENTS, by PyTorch 2.13.0 on the CPU in float64:
 # torch.optim.SGD(lr=0.1, momentum=0.9[, nesterov=True]), RMSprop(lr=0.1, alpha=0.9[, eps=0.5]), Adam(lr=0.1),
 # Adam(lr=0.1, betas=(0.8, 0.95), eps=0.5), AdamW(lr=0.1, weight_decay=0.1), Adagrad(lr=0.1[, eps=0.5]),
+# SparseAdam(lr=0.1, betas=(0.8, 0.95), eps=1e-300), which for an epsilon of 0 is LazyAdam,
 # NAdam(lr=0.1[, betas=(0.8, 0.95), eps=0.5, momentum_decay=0.1]), RAdam(lr=0.1), the gradients set by hand.
 # Descent has no reference but arithmetic: 1 - 0.1 * 0.5 = 0.95, 0.95 + 0.1 * 0.25 = 0.975, 0.975 - 0.15 = 0.825, ...
 # Nor has Lion, with betas (0.5, 0.75): blend c = 0.5 m + 0.5 g, w moves by 0.1 against its sign, m <- 0.75 m + 0.25 g:
@@ -94,6 +96,14 @@ TABLE: list[tuple[Rule, list[list[float]]]] = [
             [0.890000002, -1.880000001, 0.3950000039999998],
             [0.8544662986878463, -1.897810353462075, 0.2978320447960646],
             [0.778871579909233, -1.920397369602153, 0.3295760742932734],
+        ],
+    ),
+    (
+        LazyAdam(0.1, betas=(0.8, 0.95), epsilon=0.0),
+        [
+            [0.9, -1.9, 0.4],
+            [0.8787540853600301, -1.9418430609640565, 0.3079343698934637],
+            [0.8083254890141517, -1.9872543274155359, 0.3505393232385012],
         ],
     ),
     (
@@ -172,6 +182,51 @@ def test_adam_by_hand() -> None:
     # t=2: m = 3, v = 7, m^ = 3 / 0.75 = 4, v^ = 7 / 0.4375 = 16, w = 0.92 - 0.08 = 0.84
     rows = stepped(Adam(0.1, betas=(0.5, 0.75), epsilon=1.0), np.array([1.0]), np.array([[4.0], [4.0]]))
     np.testing.assert_allclose(rows, [[0.92], [0.84]], rtol=1e-15)
+
+
+# Three rows of two weights, by PyTorch 2.13.0: SparseAdam(lr=0.1, eps=1e-300) with gradients of those rows alone that
+# are not 0. Row 2 rests until its first step at t = 3, 0.1 (1 - 0.9) sqrt(1 - 0.999^3) / (sqrt(0.001) (1 - 0.9^3)).
+LAZY_GRADIENTS = [[0.5, -1, 0, 0, 0.25, 0.5], [0, 0, 0, 0, -1, 2.0], [1.5, 0.5, 0.125, -0.75, 0, 0]]
+LAZY = [
+    [0.9, -1.9, 0.5, 0.25, -1.1, 2.9],
+    [0.9, -1.9, 0.5, 0.25, -1.044049650596213, 2.811562350942401],
+    [
+        0.8212119274966874,
+        -1.877135962423812,
+        0.43611864006014844,
+        0.31388135993985156,
+        *(-1.044049650596213, 2.811562350942401),
+    ],
+]
+
+
+def test_lazy_adam_leaves_rows_without_a_gradient_alone_and_steps_as_adam_elsewhere() -> None:
+    rule, w, biases = LazyAdam(0.1, epsilon=0.0), np.array([1.0, -2, 0.5, 0.25, -1, 3, 7, 7]), []
+    state = init(rule, w, (("layer1.weight", 6), ("layer1.bias", 2)))
+    assert state.rows == (3, 2)
+    for g, expected in zip(LAZY_GRADIENTS, LAZY, strict=True):
+        rule.step(w, np.array([*g, g[0], 1]), state)
+        np.testing.assert_allclose(w[:6], expected, rtol=1e-13)
+        biases.append(w[6])
+    bias = stepped(Adam(0.1, epsilon=0.0), np.array([7.0]), np.array([[0.5], [0.0], [1.5]]))
+    np.testing.assert_allclose(biases, bias[:, 0], rtol=1e-13)  # drifts on at t = 2, as in Adam
+    assert LAZY[2][2] == pytest.approx(0.5 - 0.01 * math.sqrt(1 - 0.999**3) / (math.sqrt(0.001) * (1 - 0.9**3)))
+
+
+def test_a_row_that_occurs_with_a_gradient_in_some_of_its_weights_is_stepped_whole() -> None:
+    rule, w = LazyAdam(0.1), np.zeros(6)
+    state = init(rule, w, (("layer1.weight", 4), ("layer1.bias", 2)))
+    rule.step(w, np.array([1.0, 1, 1, 0, 0, 0]), state)
+    before = w.copy()
+    rule.step(w, np.array([0.0, 1, 0, 0, 0, 0]), state)
+    assert w[0] < before[0]  # along its old moment
+    np.testing.assert_array_equal(w[2:4], before[2:4])
+
+
+@pytest.mark.parametrize("layout", [(), (("layer1.bias", 6),), (("layer1.weight", 3), ("layer2.weight", 3))])
+def test_without_a_first_layer_of_rows_every_parameter_is_a_row(layout: tuple) -> None:
+    assert init(LazyAdam(), np.zeros(6), layout).rows == (6, 1)
+    assert init(Adam(), np.zeros(6), layout).rows == (0, 0)
 
 
 # RAdam's first five steps are not rectified, so the gradients go round three times; steps 4 to 9, by PyTorch 2.13.0:

@@ -110,9 +110,9 @@ def test_a_schedule_that_has_ended_at_zero_does_not_go_on_in_silence() -> None:
 
 @pytest.mark.parametrize("name", RULES)
 def test_a_state_is_plain_data_and_slots_and_goes_on_to_the_same_bits(name: str) -> None:
-    rule = Adjusted(
-        rule_named(name, rate=PLATEAU), clip_norm=1.0, l2=0.1, undecayed=["bias"], factors={"bias": 0.5}, ema=0.5
-    )
+    rule = rule_named(name, rate=PLATEAU)
+    if name != "lazy_adam":  # which does not go inside
+        rule = Adjusted(rule, clip_norm=1.0, l2=0.1, undecayed=["bias"], factors={"bias": 0.5}, ema=0.5)
     w = W.copy()
     state = init(rule, w, LAYOUT)
     rule.step(w, W, state)
@@ -121,7 +121,7 @@ def test_a_state_is_plain_data_and_slots_and_goes_on_to_the_same_bits(name: str)
     plain = json.loads(json.dumps(state_as_dict(state), allow_nan=False))
     again, v = state_from_dict(plain, [slot.copy() for slot in state.slots], w, LAYOUT), w.copy()
     assert (again.rule, again.t, again.scale, again.numbers) == (rule, 1, 0.5, state.numbers)
-    assert (again.parts, again.scratch.shape) == (state.parts, state.scratch.shape)
+    assert (again.parts, again.rows, again.scratch.shape) == (state.parts, state.rows, state.scratch.shape)
     rule.step(w, W, state)
     again.rule.step(v, W, again)
     np.testing.assert_array_equal(v, w)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from layerloop.csr import Csr
+from layerloop.engine import sparse
 from layerloop.engine.blas import candidates
 from layerloop.engine.program import compiled
 from layerloop.engine.reference import ReferenceEngine, Rows, by_sample, kept
@@ -22,6 +23,7 @@ from layerloop.optim.rules import (
     Adam,
     AdamW,
     Descent,
+    LazyAdam,
     Lion,
     Momentum,
     NAdam,
@@ -51,7 +53,8 @@ if TYPE_CHECKING:
 FUSED, CROSSENTROPY, MSE = range(3)  # enum class Loss of native/network.h
 # enum RuleKind of native/kernels.h.
 RULES = (Descent, Momentum, Nesterov, RMSProp, AdaGrad, Lion, Adam, AdamW, NAdam, RAdam)
-KINDS = {rule: place for place, rule in enumerate(RULES)}
+KINDS: dict[type, int] = {rule: place for place, rule in enumerate(RULES)}
+KINDS[LazyAdam] = KINDS[Adam]  # which rows take the step is the sparse rows' affair
 
 
 def available() -> bool:
@@ -108,7 +111,9 @@ def settings_of(state: State) -> Settings:
             return kind, 0.0, 0.0, epsilon, 0.0, 0.0, 0.0
         case Lion(_, (beta1, beta2)):
             return kind, beta1, beta2, 0.0, 0.0, 0.0, 0.0
-        case Adam(_, (beta1, beta2), epsilon) | RAdam(_, (beta1, beta2), epsilon):
+        case (
+            Adam(_, (beta1, beta2), epsilon) | LazyAdam(_, (beta1, beta2), epsilon) | RAdam(_, (beta1, beta2), epsilon)
+        ):
             return kind, beta1, beta2, epsilon, 0.0, 0.0, 0.0
         case AdamW(_, (beta1, beta2), epsilon, decay):
             return kind, beta1, beta2, epsilon, decay, 0.0, 0.0
@@ -182,8 +187,8 @@ class NativeEngine:
             return Seen(self._cores[0], w, np.ascontiguousarray(X, self.dtype if scale is None else np.uint8))
         starts, columns = np.ascontiguousarray(X.starts, np.int64), np.ascontiguousarray(X.columns, np.int32)
         W, rest = self._split(w)
-        sparse = (starts, columns, np.ascontiguousarray(X.values, self.dtype), W)
-        return Seen(self._cores[1], rest, np.empty((len(X), 0), self.dtype), sparse)
+        entries = (starts, columns, np.ascontiguousarray(X.values, self.dtype), W)
+        return Seen(self._cores[1], rest, np.empty((len(X), 0), self.dtype), entries)
 
     def _split(self, flat: Vector) -> tuple[Batch, Vector]:
         """Return the first layer's weights (n_in, n_out), and all that follows them in the flat vector: views."""
@@ -246,7 +251,7 @@ class NativeEngine:
         """Take one step per `batch` entries of `order`; return how many were taken; see `ReferenceEngine.train`."""
         if self.core(len(order), plan) is None:
             return self.reference.train(w, state, rows, order, plan, batch, losses)
-        if not fuses(state):
+        if not fuses(state) or not self._keeps_rule(state, rows):
             return self._train_by_steps(w, state, rows, order, plan, batch, losses)
         seen, y = self._seen(w, rows.X, rows.scale), self._targets(rows.targets)
         settings, order, tables, slots = settings_of(state), np.ascontiguousarray(order, np.int64), [], state.slots
@@ -255,10 +260,17 @@ class NativeEngine:
             tables, slots = [table for table, _ in pairs], tuple(rest for _, rest in pairs[1:])
         taken = seen.core.train(
             seen.w, settings, rates(state, len(losses)), state.t, slots, seen.X, rows.scale, y, order, _loss(plan),
-            batch, losses, plan.seed, seen.sparse, tables,
+            batch, losses, plan.seed, seen.sparse, tables, isinstance(state.rule, LazyAdam),
         )  # fmt: skip
         count_steps(state, taken)
         return taken
+
+    def _keeps_rule(self, state: State, rows: Rows) -> bool:
+        """Whether the compiled step is the rule's: a lazy one needs to know which columns occur."""
+        if not isinstance(state.rule, LazyAdam):
+            return True
+        keeps = isinstance(rows.X, Csr) and self.architecture.takes_sparse
+        return keeps and sparse.is_lazy(state, self._split(state.scratch)[0].shape)
 
     def _train_by_steps(
         self, w: Vector, state: State, rows: Rows, order: NDArray[np.intp], plan: Plan, batch: int, losses: Vector
@@ -272,7 +284,8 @@ class NativeEngine:
             if not np.isfinite(losses[step]):
                 return step
             with kept(w, self.architecture.untrained):
-                state.rule.step(w, gradient, state)
-            if isinstance(part.X, Csr) and self.architecture.takes_sparse:
-                self._split(gradient)[0][part.X.columns] = 0
+                if isinstance(part.X, Csr) and self.architecture.takes_sparse:
+                    sparse.step(w, gradient, state, part.X, self._split(gradient)[0])
+                else:
+                    state.rule.step(w, gradient, state)
         return len(losses)

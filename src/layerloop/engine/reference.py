@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from layerloop.csr import Csr
+from layerloop.engine import sparse
 from layerloop.engine.columns import COLUMN_STEPS
 from layerloop.engine.heads import HEADS, Head
 from layerloop.engine.losses import FUSED, LOSSES
@@ -228,9 +229,10 @@ class ReferenceEngine:
                 if not math.isfinite(value):
                     return step
                 with kept(w, self.architecture.untrained):
-                    state.rule.step(w, gradient, state)
-                if isinstance(space.X, Csr):
-                    into[0][space.X.columns] = 0
+                    if isinstance(space.X, Csr):
+                        sparse.step(w, gradient, state, space.X, into[0][:-1])
+                    else:
+                        state.rule.step(w, gradient, state)
         return len(losses)
 
     def _bound(self, w: Vector, space: Workspace) -> list[Any]:

@@ -9,12 +9,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from layerloop.optim.rules import LazyAdam
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from layerloop.csr import Csr
+    from layerloop.optim import State
 
     Batch = NDArray[np.floating]
+    Vector = NDArray[np.floating]
 
 MOST_TERMS = 1 << 22  # products that are held at once; a batch with more is taken in parts
 
@@ -50,3 +54,18 @@ def fill_columns(X: Csr, D: Batch, dW: Batch) -> None:
         cut = slice(some[0], after[0] if len(after) else len(columns))
         terms = values[cut, np.newaxis] * D[rows[cut]]
         dW[columns[some]] = np.add.reduceat(terms, some - some[0], axis=0)
+
+
+def is_lazy(state: State, table: tuple[int, ...]) -> bool:
+    """Whether the rule leaves alone rows of the first layer, whose weights are a table of this shape (d, n_out)."""
+    return isinstance(state.rule, LazyAdam) and state.rows == table
+
+
+def step(w: Vector, gradient: Vector, state: State, X: Csr, dW: Batch) -> None:
+    """One step along the gradient of sparse rows; dW, its part for the first layer, is 0 again afterwards."""
+    columns = np.unique(X.columns)
+    if isinstance(state.rule, LazyAdam) and is_lazy(state, dW.shape):
+        state.rule.step_rows(w, gradient, state, columns)
+    else:
+        state.rule.step(w, gradient, state)
+    dW[columns] = 0

@@ -25,7 +25,7 @@ import numpy as np
 
 from layerloop.errors import SettingError, UnknownNameError, did_you_mean
 from layerloop.optim.ranges import NOT_NEGATIVE, POSITIVE, SHARE, check_ranges
-from layerloop.optim.rules import AdamW
+from layerloop.optim.rules import AdamW, LazyAdam
 from layerloop.optim.schedules import Rate, Schedule, as_rate, plateau_in, value_at
 from layerloop.optim.state import Part, Rule, State, rate_now
 from layerloop.settings import whole
@@ -121,6 +121,8 @@ class Adjusted:
     def _check_rule(self) -> None:
         if isinstance(self.rule, type) or not isinstance(self.rule, Rule) or isinstance(self.rule, Adjusted):
             raise SettingError(f"Adjusted goes around one rule such as Adam(1e-3), got {self.rule!r}")
+        if isinstance(self.rule, LazyAdam):
+            raise SettingError("Adjusted acts on every parameter, LazyAdam leaves rows alone: use Adjusted(Adam(...))")
         if isinstance(self.rule, AdamW) and self.decay != 0:
             raise SettingError("AdamW has a decay of its own: AdamW(..., decay=...), or Adjusted(Adam(...), decay=...)")
 

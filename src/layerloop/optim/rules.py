@@ -15,12 +15,14 @@ import numpy as np
 from layerloop.errors import SettingError
 from layerloop.optim.ranges import NOT_NEGATIVE, POSITIVE, SHARE, Range, check_ranges
 from layerloop.optim.schedules import Rate, Schedule, as_rate
-from layerloop.optim.state import rate_now
+from layerloop.optim.state import State, rate_now
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from layerloop.optim.state import Rule, State, Vector
+    from numpy.typing import NDArray
+
+    from layerloop.optim.state import Rule, Vector
 
 
 def _settle(rule: Rule, **ranges: Range) -> None:
@@ -247,6 +249,54 @@ class AdamW:
 
 
 @dataclass(frozen=True)
+class LazyAdam:
+    """Adam that leaves rows of the first layer alone where their column does not occur in the batch.
+
+    A row is the weights of one input. Where its gradient is zero, its w, m and v stay as they are; where it is not, and
+    in all other parameters, the step is Adam's. A step on sparse rows then costs what their entries cost, however many
+    columns there are. It is another rule than Adam: m and v of a row forget only when the row is seen, it does not
+    drift on along old moments, and t counts all steps, so a row seen late takes first steps of up to
+    (1 - b1) / sqrt(1 - b2) times the rate, 3.2 by default.
+
+    Without a network's layout (`setup` knows it) every parameter is a row of its own.
+
+    Examples
+    --------
+    >>> from layerloop.optim import init
+    >>> w = np.array([1.0, 1.0]); state = init(LazyAdam(0.1), w)
+    >>> for _ in range(2): LazyAdam(0.1).step(w, np.array([4.0, 0.0]), state)
+    >>> w.round(6), state.slots[0].round(6)
+    (array([0.8, 1. ]), array([0.76, 0.  ]))
+    """
+
+    slots: ClassVar[int] = 2
+    rate: Rate = 0.001
+    betas: tuple[float, float] = (0.9, 0.999)
+    epsilon: float = 1e-8
+
+    def __post_init__(self) -> None:
+        _settle(self, betas=SHARE, epsilon=NOT_NEGATIVE)
+
+    def step(self, w: Vector, g: Vector, state: State) -> None:
+        """One step; see the class."""
+        n, width = state.rows
+        self.step_rows(w, g, state, np.flatnonzero(g[: n * width].reshape(n, width).any(axis=1)))
+
+    def step_rows(self, w: Vector, g: Vector, state: State, rows: NDArray[np.integer]) -> None:
+        """One step in which only these rows, ascending, may have a gradient: the others of g are not looked at."""
+        n, width = state.rows
+        (W, M, V, G), rest = ([x[: n * width].reshape(n, width) for x in (w, *state.slots, g)], slice(n * width, None))
+        r, rows = rate_now(self.rate, state), rows[G[rows].any(axis=1)]
+        seen = W[rows]
+        some = State(self, state.t, (M[rows], V[rows]), np.empty_like(seen))
+        _adam(r, self.betas, self.epsilon, seen, G[rows], some)
+        W[rows], M[rows], V[rows] = seen, *some.slots
+        others = State(self, state.t, tuple(slot[rest] for slot in state.slots), state.scratch[rest])
+        _adam(r, self.betas, self.epsilon, w[rest], g[rest], others)
+        state.t += 1
+
+
+@dataclass(frozen=True)
 class NAdam:
     """Adam that looks ahead: Nesterov's momentum in the place of m^ (Dozat 2016, in PyTorch's form).
 
@@ -385,6 +435,7 @@ RULES: Mapping[str, type[Rule]] = {
     "rmsprop": RMSProp,
     "adam": Adam,
     "adamw": AdamW,
+    "lazy_adam": LazyAdam,
     "nadam": NAdam,
     "radam": RAdam,
     "lion": Lion,

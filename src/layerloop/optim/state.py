@@ -6,7 +6,7 @@ w parameters, g gradient, r rate, t the number of this step counted from 1; all 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
@@ -61,6 +61,8 @@ class State:
         `waited`.
     parts : tuple of Part
         Where an `Adjusted` rule has factors of their own for parts of w; empty for other rules.
+    rows : (int, int)
+        Number and width of the first layer's rows of weights, with which w begins, for `LazyAdam`; (0, 0) for others.
     """
 
     rule: Rule
@@ -70,15 +72,12 @@ class State:
     scale: float = 1.0
     numbers: dict[str, float] = field(default_factory=dict)
     parts: tuple[Part, ...] = ()
+    rows: tuple[int, int] = (0, 0)
 
     def copy(self) -> State:
         """Return an independent copy."""
         slots = tuple(slot.copy() for slot in self.slots)
-        return State(self.rule, self.t, slots, np.empty_like(self.scratch), self.scale, dict(self.numbers), self.parts)
-
-    def restore(self, other: State) -> None:
-        """Take over what steps change from an earlier copy."""
-        self.t, self.slots, self.scale, self.numbers = other.t, other.slots, other.scale, dict(other.numbers)
+        return replace(self, slots=slots, scratch=np.empty_like(self.scratch), numbers=dict(self.numbers))
 
 
 @runtime_checkable

@@ -10,7 +10,7 @@ import numpy as np
 
 from layerloop.errors import SettingError, UnknownNameError, look_up
 from layerloop.optim.adjusted import Adjusted
-from layerloop.optim.rules import RULES, NAdam
+from layerloop.optim.rules import RULES, LazyAdam, NAdam
 from layerloop.optim.schedules import check_settled, plateau_in, rate_as_plain, settle_rate, value_at
 from layerloop.optim.state import Rule, State
 
@@ -40,8 +40,8 @@ def init(rule: Rule, w: Vector, layout: Layout = ()) -> State:
     """
     check_rule(rule)
     _check_settled(rule)
-    slots = tuple(np.zeros_like(w) for _ in range(rule.slots))
-    return State(rule, 0, slots, _scratch(rule, w), parts=_parts(rule, w, layout))
+    slots = tuple(np.zeros(w.shape, w.dtype) for _ in range(rule.slots))  # memory that is not there before it is used
+    return State(rule, 0, slots, _scratch(rule, w), parts=_parts(rule, w, layout), rows=_rows(rule, w, layout))
 
 
 def resume(state: State, rule: Rule, w: Vector, layout: Layout = ()) -> State:
@@ -63,6 +63,7 @@ def resume(state: State, rule: Rule, w: Vector, layout: Layout = ()) -> State:
         )
     _check_unfinished(rule, state.t)
     found = replace(state.copy(), rule=rule, scratch=_scratch(rule, w), parts=_parts(rule, w, layout))
+    found.rows = _rows(rule, w, layout)
     if plateau_in(rule.rate) != plateau_in(state.rule.rate):
         found.scale = 1.0
         found.numbers = {name: n for name, n in found.numbers.items() if name not in ("best", "waited")}
@@ -176,6 +177,15 @@ def _parts(rule: Rule, w: Vector, layout: Layout) -> tuple[Any, ...]:
     return rule.parts(len(w), layout) if isinstance(rule, Adjusted) else ()
 
 
+def _rows(rule: Rule, w: Vector, layout: Layout) -> tuple[int, int]:
+    """Return number and width of the first layer's rows where a lazy rule wants to know; single numbers if unknown."""
+    if not isinstance(rule, LazyAdam):
+        return (0, 0)
+    (first, size), (second, width) = (*layout, ("", 0), ("", 0))[:2]
+    dense = first.endswith(".weight") and second.endswith(".bias") and width and size % width == 0
+    return (size // width, width) if dense else (len(w), 1)
+
+
 # -- plain data -------------------------------------------------------------------------------------------------------
 
 
@@ -258,4 +268,5 @@ def state_from_dict(plain: Mapping[str, Any], slots: Sequence[Vector], w: Vector
     """Return the state of `state_as_dict` and its slots, for parameters w with that layout."""
     rule = rule_named(**plain["rule"])
     numbers = dict(plain["numbers"])
-    return State(rule, plain["t"], tuple(slots), _scratch(rule, w), plain["scale"], numbers, _parts(rule, w, layout))
+    parts, rows = _parts(rule, w, layout), _rows(rule, w, layout)
+    return State(rule, plain["t"], tuple(slots), _scratch(rule, w), plain["scale"], numbers, parts, rows)

@@ -17,6 +17,7 @@ from layerloop.network import evaluate, layout, make_plan, make_rows, setup
 from layerloop.settings import blas_threads, whole
 from layerloop.training.callbacks import Progress, Stop, as_callback, stop_of
 from layerloop.training.history import History
+from layerloop.training.savepoint import Savepoint, Stretch, all_finite, changing
 from layerloop.vocabulary import crossentropy
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 Watched: TypeAlias = "tuple[Samples, ArrayLike] | Mapping[str, tuple[Samples, ArrayLike]]"
 
 STRETCH = 0.05  # seconds between looks at the callbacks and at Ctrl-C
+SHARE = 0.05  # of the time that may go into keeping numbers to go back to
 
 
 def train(
@@ -104,18 +106,10 @@ def train(
             stopped = run.one_pass(epoch, called)
             if stopped:
                 break
+        run.save()
     run.history.stopped = stopped.reason if stopped else "all epochs done"
     run.history.seconds = run.clock()
     return run.history
-
-
-@dataclass
-class Stretch:
-    """One call of the engine: what it started from, so that its steps can be taken again, and what it was given."""
-
-    w: NDArray[np.floating]
-    state: optim.State
-    order: NDArray[np.intp]
 
 
 @dataclass
@@ -133,7 +127,10 @@ class Run:
     start: float = field(default_factory=time.perf_counter)
     samples: int = 0
     step_seconds: float = STRETCH  # so that the first stretch is a single step, which is timed
-    previous: Stretch | None = None
+    places: NDArray[np.intp] | None = None  # see savepoint.py
+    saved: list[Savepoint] = field(default_factory=list)  # at most two, the last one the newest
+    saved_at: float = 0.0
+    save_seconds: float = 0.0
 
     @classmethod
     def begin(
@@ -157,7 +154,7 @@ class Run:
         plan = make_plan(m, loss, loader.seed)
         if not m.architecture.size:
             raise SettingError("this chain has no parameters to train")
-        if not np.isfinite(m.flat).all():
+        if not all_finite(m.flat):
             raise NetworkError("the network already holds parameters that are not finite: start from another one")
         if plan.loss == "crossentropy" and _gives_scores(m):
             raise NetworkError(
@@ -175,7 +172,10 @@ class Run:
         except BaseException:
             m.inputs = inputs
             raise
-        return cls(m, plan, rows, loader, total, state, History(state=state), watched)
+        places = changing(m, state, rows)
+        run = cls(m, plan, rows, loader, total, state, History(state=state), watched, places=places)
+        run.save()
+        return run
 
     def clock(self) -> float:
         """Return the seconds since the start."""
@@ -204,42 +204,69 @@ class Run:
 
     def _stretch(self, order: NDArray[np.intp], epoch: int, done: int) -> float:
         """Take the steps of one stretch; return the sum of the samples' losses."""
-        m, batch = self.m, self.loader.batchsize
+        m, state, batch = self.m, self.state, self.loader.batchsize
         losses = np.empty(math.ceil(len(order) / batch))
-        now = Stretch(m.flat.copy(), self.state.copy(), order)
+        self.saved[-1].since.append(Stretch(epoch, done, order, state.scale, dict(state.numbers)))
         begun = time.perf_counter()
-        taken = m.engine.train(m.flat, self.state, self.rows, order, self.plan, batch, losses)
+        taken = m.engine.train(m.flat, state, self.rows, order, self.plan, batch, losses)
         self.step_seconds = max(time.perf_counter() - begun, 1e-9) / len(losses)  # a coarse clock may show 0
-        if taken < len(losses) or not np.isfinite(m.flat).all():
-            raise self._diverged(epoch, done + self._go_back(now, taken))
-        self.previous = now
+        if taken < len(losses):
+            raise self._diverged(*self._go_back())
+        if time.perf_counter() - self.saved_at >= self.save_seconds / SHARE:
+            self.save()
         sizes = np.full(len(losses), batch)
         sizes[-1] = len(order) - batch * (len(losses) - 1)
         return float(losses @ sizes)
 
-    def _go_back(self, now: Stretch, taken: int) -> int:
-        """Return to the parameters before the last update that was made; return the step at fault, counted in `now`.
+    def save(self) -> None:
+        """Keep the numbers as they are to go back to, or raise if one of them is not finite.
 
-        The steps are deterministic, so they are taken again, one by one: those of this stretch, or those of the one
-        before it where no update of this one was made. A parameter may overflow steps before the loss shows it, and
-        where a stretch ends is a matter of time; so it is here that the first such step is found.
+        Of two million columns that takes longer than many steps, so it is done only as often as SHARE says.
         """
-        begin = now if taken else self.previous or now
-        batch, one, step = self.loader.batchsize, np.empty(1), 0
-        w, state = self.m.flat, begin.state.copy()
-        w[...] = begin.w
-        kept = (begin.w, begin.state)
-        for start in range(0, len(begin.order), batch):
-            step += 1
-            before = (w.copy(), state.copy())
-            if not self.m.engine.train(w, state, self.rows, begin.order[start : start + batch], self.plan, batch, one):
+        begun = time.perf_counter()
+        if not all_finite(self.m.flat, self.state, self.places):
+            raise self._diverged(*self._go_back())
+        self.saved = [*self.saved[-1:], Savepoint.of(self.m.flat, self.state, self.places)]
+        self.saved_at = time.perf_counter()
+        self.save_seconds = self.saved_at - begun
+
+    def _go_back(self) -> tuple[int, int]:
+        """Return to the parameters before the last update that was made; return epoch and step at fault.
+
+        The steps are deterministic, so they are taken again, one by one, from where the numbers were last kept: a
+        parameter may overflow steps before the loss shows it, and where stretches end is a matter of time. The first
+        step's loss may show what the update before it did; then it is the savepoint before that is gone back to.
+        """
+        for place in reversed(range(len(self.saved))):
+            since = [stretch for savepoint in self.saved[place:] for stretch in savepoint.since]
+            good, at = self._replay(self.saved[place], since)
+            if good >= 0:
                 break
-            kept = before
-            if not np.isfinite(w).all():
-                break
-        w[...] = kept[0]
-        self.state.restore(kept[1])
-        return step if begin is now else 1
+        self._replay(self.saved[place], since, max(good, 0))
+        return at
+
+    def _replay(
+        self, begin: Savepoint, since: Sequence[Stretch], most: float = math.inf
+    ) -> tuple[int, tuple[int, int]]:
+        """Take steps again, at most so many; return how many are good, -1 for not even the start, and the one at fault.
+
+        Good are the steps before the last update that was made.
+        """
+        w, state, batch, one = self.m.flat, self.state, self.loader.batchsize, np.empty(1)
+        begin.restore(w, state)
+        step, at = 0, (0, 0)
+        for stretch in since:
+            state.scale, state.numbers = stretch.scale, dict(stretch.numbers)
+            for i, start in enumerate(range(0, len(stretch.order), batch), start=1):
+                if step >= most:
+                    return step, at
+                at, part = (stretch.epoch, stretch.done + i), stretch.order[start : start + batch]
+                if not self.m.engine.train(w, state, self.rows, part, self.plan, batch, one):
+                    return step - 1, at
+                if not all_finite(w, state, self.places):
+                    return step, at
+                step += 1
+        return step, at
 
     def _diverged(self, epoch: int, step: int) -> DivergenceError:
         seen: Any = self.rows.X[: 100 * self.loader.batchsize]

@@ -1,0 +1,95 @@
+"""Where training can go back to: the numbers as they were, and the steps taken since.
+
+The first layer's weights are a table, (n_in, n_out). A lazy rule on sparse rows changes those rows of it alone whose
+columns occur in the data; with two million columns the others are most of all numbers, and are not looked at here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from layerloop.csr import Csr
+from layerloop.optim import LazyAdam
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from layerloop.engine import Rows
+    from layerloop.network import Chain
+    from layerloop.optim import State
+
+    Vector = NDArray[np.floating]
+    Places = NDArray[np.intp] | None  # rows of the table that training may change; None for all
+
+
+@dataclass
+class Stretch:
+    """Steps that were taken: where they stand, their rows, and the state's single numbers before them."""
+
+    epoch: int
+    done: int
+    order: NDArray[np.intp]
+    scale: float
+    numbers: dict[str, float]
+
+
+@dataclass
+class Savepoint:
+    """A copy of what training may change, and the stretches since; `vectors` are w and the slots, each in two parts."""
+
+    t: int
+    places: Places
+    vectors: list[tuple[Vector, Vector]]
+    since: list[Stretch] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, w: Vector, state: State, places: Places) -> Savepoint:
+        """Return a copy of the numbers as they are now."""
+        return cls(state.t, places, [_copied(vector, state, places) for vector in (w, *state.slots)])
+
+    def restore(self, w: Vector, state: State) -> None:
+        """Put the numbers back where they were."""
+        for vector, (some, others) in zip((w, *state.slots), self.vectors, strict=True):
+            table, rest = _parts(vector, state, self.places)
+            if self.places is not None:
+                table[self.places] = some
+            rest[...] = others
+        state.t = self.t
+
+
+def changing(m: Chain, state: State, rows: Rows) -> Places:
+    """Return the rows of the table that training may change."""
+    lazy = isinstance(rows.X, Csr) and isinstance(state.rule, LazyAdam) and m.architecture.takes_sparse
+    if not lazy or not isinstance(rows.X, Csr) or state.rows[0] != rows.X.width:
+        return None
+    occurs = np.zeros(rows.X.width, bool)
+    occurs[rows.X.columns] = True
+    return np.flatnonzero(occurs)
+
+
+def all_finite(w: Vector, state: State | None = None, places: Places = None) -> bool:
+    """Whether no number that training may change is NaN or infinite."""
+    table, rest = _parts(w, state, places)
+    return _finite(rest) and (places is None or _finite(table[places]))
+
+
+def _finite(x: Vector) -> bool:
+    """A sum that is finite has finite terms, and is formed without a vector of answers."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(np.add.reduce(x, axis=None)) or np.isfinite(x).all())
+
+
+def _parts(vector: Vector, state: State | None, places: Places) -> tuple[Vector, Vector]:
+    """Return table and rest as views; where all may change, everything is rest."""
+    if state is None or places is None:
+        return vector[:0], vector
+    n, width = state.rows
+    return vector[: n * width].reshape(n, width), vector[n * width :]
+
+
+def _copied(vector: Vector, state: State, places: Places) -> tuple[Vector, Vector]:
+    table, rest = _parts(vector, state, places)
+    return table.copy() if places is None else table[places], rest.copy()
