@@ -160,6 +160,25 @@ template <class T> void unpack(T *__restrict x, const uint8_t *__restrict bytes,
     for (size_t i = 0; i < d; ++i) x[i] = (T)(int32_t)bytes[i] * scale;
 }
 
+inline uint32_t bits_of(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, sizeof x);
+    return bits;
+}
+inline uint64_t bits_of(double x) {
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof x);
+    return bits;
+}
+
+// By the exponent's bits, all ones in infinity and NaN: whole numbers are summed in any order, so this is vectorised.
+template <class T> bool finite(const T *x, size_t count) {
+    const auto ones = bits_of((T)INFINITY);
+    auto worst = ones & 0;
+    for (size_t i = 0; i < count; ++i) worst |= (bits_of(x[i]) & ones) == ones;
+    return !worst;
+}
+
 // -- heads and losses --------------------------------------------------------------------------------------------
 
 // P <- S - max S; the score of class K of the modified softmax is 0
@@ -394,6 +413,7 @@ template <class T> void product(T *C, const T *A, const T *B, const Product &p) 
 template <class T> constexpr Table<T> table() {
     return {
         &unpack<T>,
+        &finite<T>,
         &transpose<T>,
         {&forward<Identity, T>, &forward<Sigmoid, T>, &forward<Tanh, T>, &forward<Relu, T>, &forward<LeakyRelu, T>,
          &forward<Elu, T>, &forward<Selu, T>, &forward<Gelu, T>, &forward<Silu, T>, &forward<Mish, T>,

@@ -35,6 +35,8 @@ template <class T> struct Scalars {
 template <class T> struct Table {
     // x (d) <- scale * bytes (d)
     void (*unpack)(T *x, const uint8_t *bytes, size_t d, T scale);
+    // whether none of x (count) is NaN or infinity
+    bool (*finite)(const T *x, size_t count);
     // out (cols, rows) <- in (rows, cols)
     void (*transpose)(T *out, const T *in, size_t rows, size_t cols);
     // t (width, n) <- t + bias, z <- f(t); z may be t where f' does not need t

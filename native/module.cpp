@@ -32,6 +32,7 @@ constexpr int KINDS = 11;
 // kind, first, second, epsilon, decay, momentum_decay, product; see Rule in training.h
 using Settings = std::tuple<int, double, double, double, double, double, double>;
 
+constexpr size_t BLOCK = 1024;      // rows that are predicted at a time
 constexpr size_t KEPT_ROWS = 1024;  // batches of more rows give their memory back
 
 void require(bool holds, const char *what) {
@@ -128,6 +129,30 @@ template <class T> class Engine {
         });
     }
 
+    // Fills outputs (n, K) block by block, in room for one block; returns false at the first rows that are not finite,
+    // which are looked at while they are loaded.
+    bool predict(In<T> w, Any X, std::optional<double> scale, Grid<T> into) {
+        Batch<T> b = batch_of(w.data(), w.size(), X, scale, std::nullopt, 0);
+        size_t n = X.shape(0), K = net_.K, most = std::min(n, BLOCK);
+        require(into.shape(0) == n && into.shape(1) == K, "outputs are (n, K)");
+        return with_space(most, false, [&](Workspace<T> &space, Pool &pool) {
+            std::atomic<bool> finite{true};
+            for (size_t start = 0; start < n && finite; start += BLOCK) {
+                b.n = std::min(BLOCK, n - start);
+                space.reserve(net_, b.n);
+                size_t count = piece_count(b.n, net_);
+                T *block = into.data() + start * K;
+                pool.run((uint32_t)count, [&](uint32_t i) {
+                    if (!scale && !rows_are_finite(b, i, count)) finite = false;
+                    else outputs_of(space.pieces[i], b, i, count, block, false);
+                });
+                if (scale) b.rows.bytes += BLOCK * net_.n_in;
+                else b.rows.floats += BLOCK * net_.n_in;
+            }
+            return finite.load();
+        });
+    }
+
     // Fills one array (rows, n_out) for each operation, rows those of the members one after another.
     void activations(In<T> w, Any X, const std::vector<Grid<T>> &into, std::optional<SparseTuple<T>> sparse) {
         Batch<T> b = batch_of(w.data(), w.size(), X, std::nullopt, std::nullopt, 0);
@@ -186,6 +211,11 @@ template <class T> class Engine {
         if (!with_loss) return;
         load_targets(p, b, from);
         p.loss = loss_of(p, b);
+    }
+
+    bool rows_are_finite(const Batch<T> &b, size_t i, size_t count) const {
+        size_t from = begin_of(i, b.n, count), to = begin_of(i + 1, b.n, count);
+        return table_of<T>(kernels()).finite(b.rows.floats + from * net_.n_in, (to - from) * net_.n_in);
     }
 
     // Q (K, n) <- the means of P (K, members, n)
@@ -304,6 +334,7 @@ template <class T> void bind(nb::module_ &m, const char *name) {
              "step"_a.none(), "sparse"_a.none() = nb::none(), "dW"_a.none() = nb::none())
         .def("outputs", &Engine<T>::outputs, "w"_a, "X"_a, "scale"_a.none(), "y"_a.none(), "loss"_a, "into"_a,
              "sparse"_a.none() = nb::none())
+        .def("predict", &Engine<T>::predict, "w"_a, "X"_a, "scale"_a.none(), "into"_a)
         .def("activations", &Engine<T>::activations, "w"_a, "X"_a, "into"_a, "sparse"_a.none() = nb::none());
 }
 

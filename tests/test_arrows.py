@@ -16,7 +16,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("layers",),
     ("plan", "preprocessing"),
     ("engine",),
-    ("initialise", "vocabulary", "network", "readings", "gradient_check"),
+    ("initialise", "vocabulary", "prediction", "network", "readings", "gradient_check"),
     ("files",),
     ("training",),
     ("cli",),

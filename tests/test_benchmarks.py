@@ -12,6 +12,7 @@ import pytest
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SMALL = {
     "table": ["--small", "--runs", "1"],
+    "prediction": ["--rows", "3000", "--runs", "1", "--calls", "20"],
     "startup": ["--runs", "1"],
     "accuracy": ["--data", "digits", "--seeds", "1", "--epochs", "1"],
 }

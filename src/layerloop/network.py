@@ -11,12 +11,13 @@ import numpy as np
 from layerloop import describe, optim
 from layerloop.arraylike import Samples, as_array
 from layerloop.csr import Csr
-from layerloop.engine import BLOCK, Rows, kept, make_engine
+from layerloop.engine import Rows, kept, make_engine
 from layerloop.errors import InputError, LabelError, NetworkError, ShapeError, did_you_mean, expect
 from layerloop.initialise import initial
 from layerloop.layers import ACTIVATIONS, Dense, Kind, known_name, width_into
 from layerloop.layers import Layer as AnyLayer
 from layerloop.plan import HEADS, LOSSES, Architecture, Plan
+from layerloop.prediction import blocks, predict
 from layerloop.preprocessing import Inputs, as_rows
 from layerloop.settings import float_name, whole
 from layerloop.vocabulary import Activation, Head, Loss, check_length, checked_targets, crossentropy
@@ -234,8 +235,7 @@ class Chain:
         """
         rows, single = as_rows(x, self.architecture.n_in)
         result = np.empty((len(rows), self.architecture.n_out), self.dtype)
-        for part in _blocks(len(rows)):
-            result[part] = self.engine.outputs(self.flat, *self.ready(rows[part]))
+        predict(self.engine, self.flat, self.inputs, rows, result, self.ready if self.architecture.codes else None)
         return result[0] if single else result
 
     def ready(self, X: NDArray[np.generic] | Csr) -> tuple[NDArray[Any] | Csr, float | None]:
@@ -585,7 +585,7 @@ def evaluate(m: Chain, X: Samples, y: ArrayLike, loss: AnyLoss = crossentropy) -
     targets = targets_for(m, _as_batch(y, single), plan, len(samples))
     outputs = np.empty((len(samples), m.architecture.n_out), m.dtype)
     total = 0.0
-    for part in _blocks(len(samples)):
+    for part in blocks(len(samples)):
         X_part, scale = m.ready(samples[part])
         outputs[part], mean = m.engine.outputs_and_loss(m.flat, Rows(X_part, targets[part], scale), plan)
         total += mean * len(X_part)
@@ -601,8 +601,3 @@ def evaluate(m: Chain, X: Samples, y: ArrayLike, loss: AnyLoss = crossentropy) -
 def _r2(outputs: NDArray[np.float64], targets: NDArray[np.float64]) -> float:
     spread = np.square(targets - targets.mean(axis=0)).sum()
     return float(1 - np.square(targets - outputs).sum() / spread) if spread else float("nan")
-
-
-def _blocks(n: int) -> Iterator[slice]:
-    """Blocks of rows: BLAS is at full speed in them, and memory stays bounded however many rows there are."""
-    return (slice(start, start + BLOCK) for start in range(0, n, BLOCK))

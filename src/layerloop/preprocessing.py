@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
@@ -84,21 +85,32 @@ class Inputs:
         NonFiniteInputError
             NaN or infinity.
         """
+        rows = self._converted(X, dtype)
+        if rows.size:
+            check_finite(rows)
+        return rows
+
+    def _converted(self, X: NDArray[np.generic] | Csr, dtype: str) -> NDArray[np.floating] | Csr:
         if isinstance(X, Csr):
-            return self._apply_sparse(X, dtype)
+            return self._converted_sparse(X, dtype)
         if X.dtype == np.uint8:
             X = self._unpacked(X, dtype)
         elif X.dtype.kind not in "fiub":
             raise InputError(f"the network takes real numbers, got dtype {X.dtype}")
         if self.standardises:
-            X = (X.astype(np.float64) - np.array(self.center)) / np.array(self.spread)
+            center, spread = self._standard
+            X = (X.astype(np.float64) - center) / spread
+        if X.dtype == dtype:
+            return np.ascontiguousarray(X)
         with np.errstate(over="ignore"):  # a number too large for the type becomes infinity, which is refused
-            rows = np.ascontiguousarray(X, dtype=dtype)
-        if rows.size:
-            check_finite(rows)
-        return rows
+            return np.ascontiguousarray(X, dtype=dtype)
 
-    def _apply_sparse(self, X: Csr, dtype: str) -> Csr:
+    @cached_property
+    def _standard(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Center and spread as arrays: for one row, making them would take longer than using them."""
+        return np.array(self.center), np.array(self.spread)
+
+    def _converted_sparse(self, X: Csr, dtype: str) -> Csr:
         if any(self.center):
             raise InputError(
                 "the network centres its columns, which would make every zero of a sparse matrix another number: use a "
@@ -106,11 +118,9 @@ class Inputs:
             )
         values = self._unpacked(X.values, dtype) if X.dtype == np.uint8 else X.values
         if self.standardises:
-            values = values.astype(np.float64) / np.array(self.spread)[X.columns]
+            values = values.astype(np.float64) / self._standard[1][X.columns]
         with np.errstate(over="ignore"):
-            rows = X.with_values(np.ascontiguousarray(values, dtype=dtype))
-        check_finite(rows)
-        return rows
+            return X.with_values(np.ascontiguousarray(values, dtype=dtype))
 
     def ready(self, X: NDArray[np.generic] | Csr, dtype: str) -> tuple[NDArray[Any] | Csr, float | None]:
         """Return (rows, scale) as an engine takes them: raw bytes that only want their scale stay bytes.
@@ -120,9 +130,20 @@ class Inputs:
         InputError, NonFiniteInputError
             As `apply`.
         """
-        if isinstance(X, np.ndarray) and X.dtype == np.uint8 and self.scale is not None and not self.standardises:
+        rows, scale = self.unchecked(X, dtype)
+        if scale is None and rows.size:
+            check_finite(rows)
+        return rows, scale
+
+    def unchecked(self, X: NDArray[np.generic] | Csr, dtype: str) -> tuple[NDArray[Any] | Csr, float | None]:
+        """Return the same, but with numbers that are not finite still in it: for who looks at them while loading."""
+        if self.keeps_bytes(X.dtype) and isinstance(X, np.ndarray):
             return np.ascontiguousarray(X), self.scale
-        return self.apply(X, dtype), None
+        return self._converted(X, dtype), None
+
+    def keeps_bytes(self, dtype: np.dtype[Any]) -> bool:
+        """Whether dense rows of this type go to an engine as they are, raw bytes that only want their scale."""
+        return self.scale is not None and not self.center and dtype == np.uint8
 
     def _unpacked(self, X: NDArray[np.generic], dtype: str) -> NDArray[np.floating]:
         if self.scale is None:

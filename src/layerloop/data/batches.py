@@ -173,14 +173,17 @@ def checked_rows(rows: Samples, scale: float | None = None) -> NDArray[np.generi
     return X
 
 
-def check_finite(X: NDArray[np.generic] | Csr) -> None:
-    """Raise NonFiniteInputError with the place of the first NaN or infinity (the extremes pass both on)."""
+def check_finite(X: NDArray[np.generic] | Csr, first: int = 0) -> None:
+    """Raise NonFiniteInputError with the place of the first NaN or infinity (the extremes pass both on).
+
+    `first` is the row of a larger X with which this one begins.
+    """
     numbers = X.values if isinstance(X, Csr) else X
     if numbers.dtype.kind != "f" or not numbers.size or (np.isfinite(numbers.min()) and np.isfinite(numbers.max())):
         return
     at = tuple(int(i) for i in np.argwhere(~np.isfinite(numbers))[0])
     row, column = (int(X.row_numbers()[at]), int(X.columns[at])) if isinstance(X, Csr) else at
     raise NonFiniteInputError(
-        f"X holds NaN or infinity, or a number too large for {X.dtype}: {numbers[at]} in row {row}, "
+        f"X holds NaN or infinity, or a number too large for {X.dtype}: {numbers[at]} in row {first + row}, "
         f"column {column} (both counted from 0); remove or fill such rows first"
     )

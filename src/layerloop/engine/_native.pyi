@@ -51,6 +51,9 @@ class Engine32:
         into: NDArray[np.floating],
         sparse: Sparse | None = None,
     ) -> float: ...
+    def predict(
+        self, w: NDArray[np.floating], X: NDArray[Any], scale: float | None, into: NDArray[np.floating]
+    ) -> bool: ...
     def activations(
         self,
         w: NDArray[np.floating],

@@ -14,7 +14,7 @@ from layerloop.csr import Csr
 from layerloop.engine import sparse
 from layerloop.engine.blas import candidates
 from layerloop.engine.program import compiled
-from layerloop.engine.reference import ReferenceEngine, Rows, by_sample, kept
+from layerloop.engine.reference import ReferenceEngine, Rows, by_sample, kept, predicted
 from layerloop.errors import SettingError
 from layerloop.layers import Members
 from layerloop.optim import count_steps, rates
@@ -206,6 +206,12 @@ class NativeEngine:
         outputs, seen = np.empty((len(X), self.architecture.n_out), self.dtype), self._seen(w, X, scale)
         seen.core.outputs(seen.w, seen.X, scale, None, FUSED, outputs, seen.sparse)
         return outputs
+
+    def predict(self, w: Vector, X: NDArray[Any] | Csr, scale: float | None, into: Batch) -> bool:
+        """Fill the outputs (n, K) block by block; see `ReferenceEngine.predict`."""
+        if isinstance(X, Csr) or self.core(len(X)) is None:
+            return predicted(self, w, X, scale, into)
+        return self._cores[0].predict(w, X, scale, into)
 
     def outputs_and_loss(self, w: Vector, rows: Rows, plan: Plan) -> tuple[Batch, float]:
         """Return the outputs (n, K) and the mean loss per sample."""
