@@ -23,7 +23,10 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("__init__", "__main__"),
 )
 FOLDERS: dict[str, tuple[str, ...]] = {
-    "maths": ("activations", "heads", "losses", "jacobians", "loops", "checks", "__init__"),
+    "maths": (
+        *("activations", "heads", "losses", "jacobians", "kind", "affine", "normal", "columns", "layers", "loops"),
+        *("checks", "__init__"),
+    ),
     "optim": ("ranges", "schedules", "state", "rules", "adjusted", "table", "__init__"),
     "data": ("idx", "batches", "arrays", "tables", "images", "registries", "named", "sources", "__init__"),
     "layers": ("base", "affine", "normal", "columns", "table", "__init__"),

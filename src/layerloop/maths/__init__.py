@@ -4,10 +4,16 @@
     heads         softmax and modified softmax, their Jacobians, the table of heads
     losses        cross-entropy and mean squared error, and the fused forms
     jacobians     A, B, A~, B~ of one layer, and the products with their transposes
+    kind          what every kind of layer has: g, A, B and their products, of a sample and of a batch
+    affine        Dense, Scale, Parametric
+    normal        Dropout, LayerNorm, BatchNorm
+    columns       Embedding, Periodic, PiecewiseLinear
+    layers        Residual, Members, the table LAYERS, and chains of layers on a batch
     loops         the network, the forward loop, the backward loop, the gradient
     checks        differences, the complex step, the check of a gradient
 
-Every function of these files is found here too, but `loops.loops` (both loops at once), which shares its file's name.
+The notes' functions are found here too, but `loops.loops` (both loops at once), which shares its file's name. Layers
+beside the dense one are rows of `LAYERS`.
 """
 
 from layerloop.maths.activations import (
@@ -79,6 +85,7 @@ from layerloop.maths.jacobians import (
     rows,
     stack,
 )
+from layerloop.maths.layers import LAYERS
 from layerloop.maths.loops import (
     Backward,
     Forward,
@@ -118,6 +125,7 @@ __all__ = [
     "C_K",
     "FUSED",
     "HEADS",
+    "LAYERS",
     "LOSSES",
     "A",
     "A_tilde",
