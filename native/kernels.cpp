@@ -393,6 +393,31 @@ void adam(T *__restrict w, T *__restrict u, T *__restrict v, const T *__restrict
     }
 }
 
+// -- around a rule: the operations of optim/adjusted.py ------------------------------------------------------------
+
+template <class T> void prepare(T *out, const T *g, const T *w, size_t count, const Changes<T> &c) {
+    T bound = c.bound, factor = c.factor, l2 = c.l2;
+    for (size_t i = 0; i < count; ++i) out[i] = at_most(at_least(g[i], -bound), bound) * factor;
+    if (l2 == 0) return;
+    for (size_t i = 0; i < count; ++i) out[i] += w[i] * l2;
+}
+
+// In eight lanes of double, so that no square of a float overflows.
+template <class T> double squares(const T *g, size_t count) {
+    double lanes[8] = {};
+    size_t i = 0;
+    for (; i + 8 <= count; i += 8)
+        for (size_t l = 0; l < 8; ++l) lanes[l] += (double)g[i + l] * (double)g[i + l];
+    for (size_t l = 0; i < count; ++i, ++l) lanes[l] += (double)g[i] * (double)g[i];
+    double sum = 0;
+    for (double lane : lanes) sum += lane;
+    return sum;
+}
+
+template <class T> void average(T *a, const T *w, T share, size_t count) {
+    for (size_t i = 0; i < count; ++i) a[i] += (w[i] - a[i]) * share;
+}
+
 // -- the plain product -------------------------------------------------------------------------------------------
 
 template <class T> void product(T *C, const T *A, const T *B, const Product &p) {
@@ -429,6 +454,9 @@ template <class T> constexpr Table<T> table() {
         &mse<T>,
         &add<T>,
         &combine<T>,
+        &prepare<T>,
+        &squares<T>,
+        &average<T>,
         {&descent<T>, &momentum<T>, &nesterov<T>, &rmsprop<T>, &adagrad<T>, &lion<T>,
          &adam<false, T>, &adam<true, T>, &nadam<T>, &radam<T>},
         &product<T>,

@@ -32,6 +32,11 @@ template <class T> struct Scalars {
     T a, b, c, d, e, f, h;
 };
 
+// What is done to a gradient before a rule steps along it.
+template <class T> struct Changes {
+    T bound, factor, l2;
+};
+
 template <class T> struct Table {
     // x (d) <- scale * bytes (d)
     void (*unpack)(T *x, const uint8_t *bytes, size_t d, T scale);
@@ -59,6 +64,12 @@ template <class T> struct Table {
     void (*add)(T *out, const T *a, size_t count);
     // out (width) <- the sum of values[e] times row index[e] of M, a matrix of that width
     void (*combine)(T *out, const T *M, const int32_t *index, const T *values, size_t count, size_t width);
+    // g_out <- g kept within the bound, times factor, plus l2 w
+    void (*prepare)(T *out, const T *g, const T *w, size_t count, const Changes<T> &c);
+    // the sum of squares
+    double (*squares)(const T *g, size_t count);
+    // a <- a + share (w - a)
+    void (*average)(T *a, const T *w, T share, size_t count);
     // one step of a rule: w, and the slots u and v where it has them
     void (*step[RULE_COUNT])(T *w, T *u, T *v, const T *g, size_t count, const Scalars<T> &s);
     // the plain product for machines without a BLAS; as xGEMM with alpha = 1 and beta = 0

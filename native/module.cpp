@@ -29,6 +29,9 @@ using SparseTuple = std::tuple<In<int64_t>, In<int32_t>, In<T>,
 using LayerTuple = std::tuple<int, size_t, size_t, int, bool, size_t, size_t, int64_t, std::vector<double>,
                               std::vector<int64_t>, std::vector<int64_t>, std::vector<int64_t>>;
 constexpr int KINDS = 11;
+// clip_value, clip_norm, l2, parts (start, stop, rate, decay), and for each step decay and share; see around.h
+using PartTuple = std::tuple<size_t, size_t, double, double>;
+using AroundTuple = std::tuple<double, double, double, std::vector<PartTuple>, In<double>, In<double>>;
 // kind, first, second, epsilon, decay, momentum_decay, product; see Rule in training.h
 using Settings = std::tuple<int, double, double, double, double, double, double>;
 
@@ -66,7 +69,8 @@ template <class T> class Engine {
 
     size_t train(Out<T> w, Settings settings, In<double> rates, int64_t t, const std::vector<Out<T>> &slots, Any X,
                  std::optional<double> scale, Any y, In<int64_t> order, int loss, size_t batch, Out<double> losses,
-                 uint64_t seed, std::optional<SparseTuple<T>> sparse, const std::vector<Grid<T>> &tables, bool lazy) {
+                 uint64_t seed, std::optional<SparseTuple<T>> sparse, const std::vector<Grid<T>> &tables, bool lazy,
+                 std::optional<AroundTuple> around, std::optional<Out<T>> average) {
         Batch<T> b = batch_of(w.data(), w.size(), X, scale, y, loss);
         check_order(order, X.shape(0));
         check_labels(b.rows, y.shape(0), order.data(), order.size());
@@ -79,10 +83,12 @@ template <class T> class Engine {
         size_t most = std::min(batch, order.size()), entries = 0;
         Sparse<T> rows = sparse_of(sparse, X.shape(0), order.data(), order.size(), batch, entries);
         Weights<T> table = table_of_weights(rows, tables, slots.size(), lazy);
+        require(!around || !sparse, "nothing stands around the steps on sparse rows");
+        Around<T> extras = around_of(around, average, losses.size());
         if (sparse) b.sparse = &rows;
         return with_space(most, !!sparse, [&](Workspace<T> &space, Pool &pool) {
             if (sparse) space.reserve(rows, most, entries);
-            return ::train(space, pool, b, rule, order.size(), batch, losses.data(), table);
+            return ::train(space, pool, b, rule, order.size(), batch, losses.data(), table, extras);
         });
     }
 
@@ -300,6 +306,25 @@ template <class T> class Engine {
         return {kind, first, second, epsilon, decay, momentum_decay, product, rates.data(), w.data(), u, v, t};
     }
 
+    Around<T> around_of(const std::optional<AroundTuple> &given, std::optional<Out<T>> &average, size_t steps) const {
+        Around<T> a;
+        if (!given) return a;
+        const auto &[clip_value, clip_norm, l2, parts, decays, shares] = *given;
+        require(decays.size() == steps && shares.size() == steps, "one decay and one share for each step");
+        require(!average || average->size() == net_.size, "an average of another length");
+        a.used = true, a.clip_value = clip_value, a.clip_norm = clip_norm, a.l2 = l2;
+        for (auto [start, stop, rate, decay] : parts) {
+            require(start <= stop && stop <= net_.size, "a part lies outside the parameters");
+            a.parts.push_back({start, stop, rate, decay, {}, 1});
+        }
+        a.decays = decays.data(), a.shares = shares.data(), a.average = average ? average->data() : nullptr;
+        for (size_t i = 0; i < steps; ++i) require(average || shares.data()[i] == 0, "a share of no average");
+        if (!a.bounds_norm()) return a;
+        a.gradient = buffer<T>(net_.size);
+        a.squares = buffer<double>(net_.size / UPDATE_BLOCK + 1);
+        return a;
+    }
+
     // Threads to use: as many as asked for, as the BLAS of this process may use, and as there are pieces of work.
     int threads_for(size_t count) const {
         int allowed = OneBlasThread::allowed();
@@ -329,7 +354,8 @@ template <class T> void bind(nb::module_ &m, const char *name) {
         .def(nb::init<const std::vector<LayerTuple> &, int, int>(), "layers"_a, "head"_a, "threads"_a)
         .def("train", &Engine<T>::train, "w"_a, "settings"_a, "rates"_a, "t"_a, "slots"_a, "X"_a, "scale"_a.none(), "y"_a,
              "order"_a, "loss"_a, "batch"_a, "losses"_a, "seed"_a, "sparse"_a.none() = nb::none(),
-             "tables"_a = std::vector<Grid<T>>(), "lazy"_a = false)
+             "tables"_a = std::vector<Grid<T>>(), "lazy"_a = false,
+             "around"_a.none() = nb::none(), "average"_a.none() = nb::none())
         .def("gradient", &Engine<T>::gradient, "w"_a, "X"_a, "scale"_a.none(), "y"_a, "loss"_a, "into"_a, "seed"_a,
              "step"_a.none(), "sparse"_a.none() = nb::none(), "dW"_a.none() = nb::none())
         .def("outputs", &Engine<T>::outputs, "w"_a, "X"_a, "scale"_a.none(), "y"_a.none(), "loss"_a, "into"_a,

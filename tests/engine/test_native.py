@@ -19,7 +19,7 @@ from layerloop.engine import ReferenceEngine, Rows, engine_name, make_engine, na
 from layerloop.errors import SettingError
 from layerloop.layers import ACTIVATIONS, Dense
 from layerloop.network import make_plan
-from layerloop.optim import Adjusted, Cosine, init
+from layerloop.optim import Adjusted, Cosine, FlatCos, init
 from layerloop.optim.rules import RULES, Adam, Descent, Momentum
 from layerloop.plan import FUSED, HEADS, LOSSES, Architecture, Plan
 
@@ -165,6 +165,58 @@ def test_a_schedule_and_a_plateau_are_followed_step_by_step(name: str) -> None:
     assert far(*vectors) < 1e-11
 
 
+AROUND: dict[str, dict[str, object]] = {
+    "nothing": {},
+    "clip_value": {"clip_value": 1e-3},
+    "clip_norm": {"clip_norm": 0.01},
+    "both bounds, bounds that do not bind": {"clip_value": 1e6, "clip_norm": 1e6},
+    "l2": {"l2": 0.1},
+    "decay": {"decay": 0.5},
+    "scheduled decay": {"decay": FlatCos(0.5, steps=12)},
+    "factors": {"factors": {"bias": 0.1, "layer1": 6.0, "layer2.weight": 0.0}},
+    "undecayed": {"l2": 0.3, "decay": 0.2, "undecayed": ["bias"]},
+    "ema": {"ema": 0.9},
+    "tail": {"tail": 0.5, "steps": 12},
+    "all": {
+        "clip_value": 0.1, "clip_norm": 0.05, "l2": 0.1, "decay": FlatCos(0.5, steps=12), "undecayed": ["bias"],
+        "factors": {"bias": 0.1}, "ema": 0.8,
+    },
+}  # fmt: skip
+PARTS = (("layer1.weight", 4500), ("layer1.bias", 90), ("layer2.weight", 450), ("layer2.bias", 5))
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("rule", ["momentum", "adam", "nadam"])
+@pytest.mark.parametrize("around", AROUND)
+def test_what_stands_around_a_rule_is_that_of_the_numpy_engine(around: str, rule: str, dtype: str) -> None:
+    case = Case((50, 90, 5), dtype=dtype, n=250)
+    adjusted = Adjusted(RULES[rule](rate=Cosine(0.01, steps=20)), **AROUND[around])  # type: ignore[arg-type]
+    states, vectors = [init(adjusted, case.w, PARTS) for _ in range(2)], [case.w.copy() for _ in range(2)]
+    for engine, w, state in zip((case.native, case.numpy), vectors, states, strict=True):
+        for _ in range(3):
+            engine.train(w, state, case.rows(), case.order, case.plan, 64, np.empty(4))
+    assert states[0].t == states[1].t == 12
+    assert states[0].numbers == states[1].numbers
+    loose = {"float64": 1e-11, "float32": 1e-4}[dtype]  # twelve steps carry rounding on
+    assert far(*vectors) < loose
+    assert all(far(*slots) < loose for slots in zip(states[0].slots, states[1].slots, strict=True))
+    assert far(vectors[0], case.w) > 1e-6  # and they did move
+
+
+def test_a_bound_on_the_norm_lets_nan_through() -> None:
+    case = Case((50, 90, 5), n=64)
+    case.w[0] = np.nan
+    for engine in (case.native, case.numpy):
+        w, losses = case.w.copy(), np.empty(1)
+        assert (
+            engine.train(
+                w, init(Adjusted(Descent(0.1), clip_norm=1.0), w), case.rows(), case.order, case.plan, 64, losses
+            )
+            == 0
+        )
+        assert np.isnan(losses[0])
+
+
 def test_the_compiled_tables_stand_in_the_order_of_the_names() -> None:
     assert " ".join(rule.__name__ for rule in native.KINDS) == (
         "Descent Momentum Nesterov RMSProp AdaGrad Lion Adam AdamW NAdam RAdam LazyAdam"  # native/kernels.h, RuleKind
@@ -306,7 +358,8 @@ def test_a_custom_loss_is_left_to_the_numpy_engine_and_a_rule_of_ones_own_to_its
     pair = (lambda P, y: float((P**2).mean()), lambda P, y: 2 * P / P.size)
     w = np.zeros(case.architecture.size)
     assert native.fuses(init(Adam(), w))
-    assert not native.fuses(init(Adjusted(Adam(), clip_norm=1.0), w))
+    assert native.fuses(init(Adjusted(Adam(), clip_norm=1.0), w))
+    assert not native.fuses(init(Adjusted(Own()), w))
     assert not native.fuses(init(Own(), w))
     assert case.native.core(1, case.plan) is not None
     assert case.native.core(1, Plan(case.architecture, pair, "float64")) is None

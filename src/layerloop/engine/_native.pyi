@@ -27,6 +27,8 @@ class Engine32:
         sparse: Sparse | None = None,
         tables: Sequence[NDArray[np.floating]] = (),
         lazy: bool = False,
+        around: tuple[Any, ...] | None = None,
+        average: NDArray[np.floating] | None = None,
     ) -> int: ...
     def gradient(
         self,

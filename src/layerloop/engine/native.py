@@ -5,6 +5,7 @@ What it does not cover is left to the NumPy engine, and `NativeEngine.core` is t
 
 from __future__ import annotations
 
+import math
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,7 +18,7 @@ from layerloop.engine.program import compiled
 from layerloop.engine.reference import ReferenceEngine, Rows, by_sample, kept, predicted
 from layerloop.errors import SettingError
 from layerloop.layers import Members
-from layerloop.optim import count_steps, rates
+from layerloop.optim import Adjusted, base_rule, count_steps, rates, values
 from layerloop.optim.rules import (
     AdaGrad,
     Adam,
@@ -98,7 +99,7 @@ def _prepare() -> None:
 
 def settings_of(state: State) -> Settings:
     """Return a rule as the compiled engine takes it: kind, rho or beta1, beta2, epsilon, decay, and NAdam's numbers."""
-    rule = state.rule
+    rule = base_rule(state.rule)
     kind = KINDS[type(rule)]
     match rule:
         case Descent():
@@ -123,8 +124,24 @@ def settings_of(state: State) -> Settings:
 
 
 def fuses(state: State) -> bool:
-    """Whether the compiled code takes the steps itself: every rule of the table without things around it."""
-    return type(state.rule) in KINDS
+    """Whether the compiled code takes the steps itself: every rule of the table, and what `Adjusted` puts around it."""
+    return type(base_rule(state.rule)) in KINDS
+
+
+def around_of(state: State, steps: int, size: int) -> tuple[Any, ...] | None:
+    """Return what is around the rule as the compiled engine takes it; see native/around.h."""
+    rule = state.rule
+    if not isinstance(rule, Adjusted):
+        return None
+    parts = state.parts or rule.parts(size, ())
+    bounds = [math.inf if bound is None else bound for bound in (rule.clip_value, rule.clip_norm)]
+    return (
+        *bounds,
+        rule.l2,
+        [(part.start, part.stop, part.rate, part.decay) for part in parts],
+        values(rule.decay, state.t, steps),
+        np.array([rule.share(t) for t in range(state.t + 1, state.t + steps + 1)]),
+    )
 
 
 def _loss(plan: Plan) -> int:
@@ -264,15 +281,20 @@ class NativeEngine:
         if seen.sparse is not None:
             pairs = [self._split(vector) for vector in (w, *slots)]
             tables, slots = [table for table, _ in pairs], tuple(rest for _, rest in pairs[1:])
+        averages = isinstance(state.rule, Adjusted) and state.rule.averages
+        average, slots = (slots[-1], slots[:-1]) if averages else (None, slots)
         taken = seen.core.train(
             seen.w, settings, rates(state, len(losses)), state.t, slots, seen.X, rows.scale, y, order, _loss(plan),
             batch, losses, plan.seed, seen.sparse, tables, isinstance(state.rule, LazyAdam),
+            around_of(state, len(losses), len(w)), average,
         )  # fmt: skip
         count_steps(state, taken)
         return taken
 
     def _keeps_rule(self, state: State, rows: Rows) -> bool:
         """Whether the compiled step is the rule's: a lazy one needs to know which columns occur."""
+        if isinstance(state.rule, Adjusted):
+            return not (isinstance(rows.X, Csr) and self.architecture.takes_sparse)
         if not isinstance(state.rule, LazyAdam):
             return True
         keeps = isinstance(rows.X, Csr) and self.architecture.takes_sparse

@@ -31,10 +31,12 @@ from layerloop.optim.schedules import (
     plateau_in,
     schedule_named,
     value_at,
+    values,
 )
 from layerloop.optim.state import Part, Rule, State
 from layerloop.optim.table import (
     as_dict,
+    base_rule,
     check_rule,
     count_steps,
     init,
@@ -78,6 +80,7 @@ __all__ = [
     "as_dict",
     "average_of",
     "base_of",
+    "base_rule",
     "check_rule",
     "count_steps",
     "init",
@@ -90,5 +93,6 @@ __all__ = [
     "state_as_dict",
     "state_from_dict",
     "value_at",
+    "values",
     "watch",
 ]

@@ -181,6 +181,13 @@ class Adjusted:
             return t
         return max(t - round(self.tail * (self.steps or 0)), 0)
 
+    def share(self, t: int) -> float:
+        """Return c_k, the share of the newest parameters in the average after t steps; 0 where there is none yet."""
+        k = self.averaged(t) if self.averages else 0
+        if not k:
+            return 0.0
+        return 1 / k if self.ema is None else (1 - self.ema) / (1 - self.ema**k)
+
     def step(self, w: Vector, g: Vector, state: State) -> None:
         """One step; see the module."""
         state.parts = state.parts or self.parts(len(w), ())
@@ -220,12 +227,12 @@ class Adjusted:
 
     def _average(self, w: Vector, state: State) -> None:
         """a <- a + c_k (w - a)."""
-        k = self.averaged(state.t)
-        if not k:
+        share = self.share(state.t)
+        if not share:
             return
         a, s = state.slots[-1], state.scratch[: len(w)]
         np.subtract(w, a, out=s)
-        np.multiply(s, 1 / k if self.ema is None else (1 - self.ema) / (1 - self.ema**k), out=s)
+        np.multiply(s, share, out=s)
         np.add(a, s, out=a)
 
 

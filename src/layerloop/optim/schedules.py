@@ -16,12 +16,16 @@ import math
 from dataclasses import dataclass, fields, is_dataclass, replace
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
+import numpy as np
+
 from layerloop.errors import SettingError, UnknownNameError, look_up
 from layerloop.optim.ranges import INSIDE, NOT_NEGATIVE, POSITIVE, SHARE, check_ranges
 from layerloop.settings import whole
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from numpy.typing import NDArray
 
 
 @runtime_checkable
@@ -51,6 +55,19 @@ def value_at(rate: Rate, t: int) -> float:
     (0.1, 0.05)
     """
     return rate(t) if callable(rate) else rate
+
+
+def values(rate: Rate, t: int, steps: int) -> NDArray[np.float64]:
+    """Return a rate, or a schedule's rates, after t, t + 1, ... steps.
+
+    Examples
+    --------
+    >>> values(Cosine(0.8, steps=2), 0, 3).round(12).tolist()
+    [0.8, 0.4, 0.0]
+    """
+    if not callable(rate):
+        return np.full(steps, float(rate))
+    return np.array([rate(k) for k in range(t, t + steps)], dtype=np.float64)
 
 
 def base_of(rate: Rate) -> float:

@@ -11,7 +11,7 @@ import numpy as np
 from layerloop.errors import SettingError, UnknownNameError, look_up
 from layerloop.optim.adjusted import Adjusted
 from layerloop.optim.rules import RULES, LazyAdam, NAdam
-from layerloop.optim.schedules import check_settled, plateau_in, rate_as_plain, settle_rate, value_at
+from layerloop.optim.schedules import check_settled, plateau_in, rate_as_plain, settle_rate, value_at, values
 from layerloop.optim.state import Rule, State
 
 if TYPE_CHECKING:
@@ -121,10 +121,19 @@ def rates(state: State, steps: int) -> Vector:
     >>> rates(init(Adam(Cosine(0.8, steps=2)), np.zeros(3)), 3).round(12)
     array([0.8, 0.4, 0. ])
     """
-    rate = state.rule.rate
-    if not callable(rate):
-        return np.full(steps, rate * state.scale)
-    return np.array([value_at(rate, t) * state.scale for t in range(state.t, state.t + steps)])
+    return values(state.rule.rate, state.t, steps) * state.scale
+
+
+def base_rule(rule: Rule) -> Rule:
+    """Return the rule that makes the steps, without what is around it.
+
+    Examples
+    --------
+    >>> from layerloop.optim import Adam, Adjusted
+    >>> base_rule(Adjusted(Adam(0.1), clip_norm=1.0)) == base_rule(Adam(0.1))
+    True
+    """
+    return rule.rule if isinstance(rule, Adjusted) else rule
 
 
 def count_steps(state: State, steps: int) -> None:
@@ -138,8 +147,9 @@ def count_steps(state: State, steps: int) -> None:
     >>> (one.t, one.numbers) == (other.t, other.numbers)
     True
     """
-    if isinstance(state.rule, NAdam):
-        momenta = (state.rule.mu(t) for t in range(state.t + 1, state.t + steps + 1))
+    rule = base_rule(state.rule)
+    if isinstance(rule, NAdam):
+        momenta = (rule.mu(t) for t in range(state.t + 1, state.t + steps + 1))
         state.numbers["mu_product"] = math.prod(momenta, start=state.numbers.get("mu_product", 1.0))
     state.t += steps
 

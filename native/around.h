@@ -1,0 +1,91 @@
+// What may be put around a rule: clipping, both kinds of weight decay, factors of the rate, a mean of the parameters.
+// The order of things is that of optim/adjusted.py.
+#pragma once
+#include "rule.h"
+
+#include <limits>
+
+// A stretch of the parameters with factors of its own, and its scalars of the step at hand.
+template <class T> struct PartOf {
+    size_t start, stop;
+    double rate, decay;
+    Scalars<T> scalars;
+    T keep;  // what decoupled decay leaves of a parameter
+};
+
+template <class T> struct Around {
+    bool used = false;
+    double clip_value = 0, clip_norm = 0, l2 = 0;  // the bounds are infinite where there is none
+    std::vector<PartOf<T>> parts;
+    const double *decays = nullptr, *shares = nullptr;  // of each step: decoupled decay, and the newest w's in the mean
+    T *average = nullptr;
+    Buffer<T> gradient;    // all of it, where its norm is bounded
+    Buffer<double> squares;  // of each block
+
+    bool bounds_norm() const { return clip_norm < std::numeric_limits<double>::infinity(); }
+};
+
+constexpr size_t UPDATE_BLOCK = 2048;  // entries
+
+// Calls f(first block, last block) on as many threads as pay.
+template <class F> void by_blocks(Pool &pool, size_t size, F &&f) {
+    constexpr size_t WORTH = 4096;  // entries
+    size_t blocks = (size + UPDATE_BLOCK - 1) / UPDATE_BLOCK;
+    size_t tasks = size < WORTH ? 1 : std::min((size_t)pool.threads(), blocks);
+    pool.run((uint32_t)tasks, [&](uint32_t i) { f(begin_of(i, blocks, tasks), begin_of(i + 1, blocks, tasks)); });
+}
+
+// What the gradient is multiplied by so that its norm is bounded; leaves all of it in a.gradient, clipped by value.
+template <class T> double bounded(Workspace<T> &space, Pool &pool, Around<T> &a, size_t size, size_t count) {
+    const Table<T> &k = table_of<T>(kernels());
+    by_blocks(pool, size, [&](size_t first, size_t last) {
+        alignas(LINE) T room[UPDATE_BLOCK];
+        for (size_t block = first; block < last; ++block) {
+            size_t from = block * UPDATE_BLOCK, n = std::min(UPDATE_BLOCK, size - from);
+            T *g = a.gradient.get() + from;
+            k.prepare(g, sum_parts(space, count, from, from + n, room), g, n, {(T)a.clip_value, 1, 0});
+            a.squares[block] = k.squares(g, n);
+        }
+    });
+    double sum = 0;
+    for (size_t block = 0; block * UPDATE_BLOCK < size; ++block) sum += a.squares[block];
+    double norm = std::sqrt(sum);
+    return norm > a.clip_norm ? a.clip_norm / norm : 1;
+}
+
+// The scalars of the next step for each part, which is counted.
+template <class T> void next_parts(Rule<T> &rule, Around<T> &a) {
+    double rate = *rule.rates;
+    next_scalars(rule);
+    for (PartOf<T> &part : a.parts) {
+        part.scalars = scalars_of(rule, rate * part.rate);
+        part.keep = (T)(1 - rate * part.rate * (*a.decays * part.decay));
+    }
+    ++a.decays;
+}
+
+// One step of `rule` with what stands around it.
+template <class T>
+void update_around(Workspace<T> &space, Pool &pool, Rule<T> &rule, Around<T> &a, size_t size, size_t count) {
+    const Table<T> &k = table_of<T>(kernels());
+    next_parts(rule, a);
+    double factor = a.bounds_norm() ? bounded(space, pool, a, size, count) : 1;
+    T share = (T)*a.shares++;
+    by_blocks(pool, size, [&](size_t first, size_t last) {
+        alignas(LINE) T room[UPDATE_BLOCK], changed[UPDATE_BLOCK];
+        for (size_t block = first; block < last; ++block) {
+            size_t from = block * UPDATE_BLOCK, to = std::min(from + UPDATE_BLOCK, size);
+            const T *g = a.bounds_norm() ? a.gradient.get() + from : sum_parts(space, count, from, to, room);
+            for (const PartOf<T> &part : a.parts) {
+                size_t start = std::max(from, part.start), stop = std::min(to, part.stop);
+                if (start >= stop) continue;
+                T *w = rule.w + start, *u = rule.u ? rule.u + start : nullptr, *v = rule.v ? rule.v + start : nullptr;
+                k.prepare(changed, g + (start - from), w, stop - start,
+                          {(T)a.clip_value, (T)factor, (T)(a.l2 * part.decay)});
+                if (part.keep != 1) layers_of<T>(kernels()).shrink(w, part.keep, stop - start);
+                k.step[rule.kind](w, u, v, changed, stop - start, part.scalars);
+            }
+            if (share != 0) k.average(a.average + from, rule.w + from, share, to - from);
+        }
+    });
+}
