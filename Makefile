@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
+KERNEL_TESTS := tests/engine
+POOL_TESTS := tests/engine -k "thread or fork or worker"
 
-.PHONY: mnist test lint bench clean
+.PHONY: mnist test lint bench sanitize tsan clean
 
 mnist: $(VENV)/.installed
 	$(BIN)/layerloop train mnist $(ARGS)
@@ -21,8 +23,31 @@ bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/table.py $(ARGS)
 	$(BIN)/python benchmarks/startup.py
 
+# The compiled engine under the sanitizers, each built into an environment of its own. Their libraries have to be there
+# before Python starts; and libstdc++ with ASan's, or the first C++ exception ends inside it. Addresses are not laid out
+# at random under TSan where the system lets us say so.
+sanitize: .venv-asan/.installed
+	ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 PYTHONMALLOC=malloc \
+	  LD_PRELOAD="`$(CXX) -print-file-name=libasan.so` `$(CXX) -print-file-name=libstdc++.so.6`" \
+	  .venv-asan/bin/python -m pytest -p no:cacheprovider $(or $(ARGS),$(KERNEL_TESTS))
+
+tsan: .venv-tsan/.installed
+	OPENBLAS_NUM_THREADS=2 TSAN_OPTIONS=exitcode=66:die_after_fork=0 LD_PRELOAD="`$(CXX) -print-file-name=libtsan.so`" \
+	  `setarch -R true 2>/dev/null && echo setarch -R` \
+	  .venv-tsan/bin/python -m pytest -p no:cacheprovider $(or $(ARGS),$(POOL_TESTS))
+
+.venv-asan/.installed: CHECK := LAYERLOOP_SANITIZE
+.venv-tsan/.installed: CHECK := LAYERLOOP_TSAN
+.venv-asan/.installed .venv-tsan/.installed: pyproject.toml $(wildcard native/*)
+	@echo "building the compiled engine with $(CHECK) into $(@D) ..."
+	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
+	CXX=$(CXX) LAYERLOOP_REQUIRE_NATIVE=1 $(@D)/bin/python -m pip install --quiet --disable-pip-version-check \
+	  --config-settings=cmake.define.$(CHECK)=ON --config-settings=cmake.build-type=RelWithDebInfo \
+	  --config-settings=install.strip=false --config-settings=build-dir=build/$(@D) --editable '.[test]'
+	@touch $@
+
 clean:
-	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .venv-asan .venv-tsan build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -13,6 +13,7 @@ BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 SMALL = {
     "table": ["--small", "--runs", "1"],
     "prediction": ["--rows", "3000", "--runs", "1", "--calls", "20"],
+    "growth": ["--small", "--runs", "1"],
     "startup": ["--runs", "1"],
     "accuracy": ["--data", "digits", "--seeds", "1", "--epochs", "1"],
 }
