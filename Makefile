@@ -21,6 +21,7 @@ lint: $(VENV)/.with-checks
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/table.py $(ARGS)
+	$(BIN)/python benchmarks/sparse.py
 	$(BIN)/python benchmarks/startup.py
 
 # The compiled engine under the sanitizers, each built into an environment of its own. Their libraries have to be there

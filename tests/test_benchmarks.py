@@ -14,6 +14,7 @@ SMALL = {
     "table": ["--small", "--runs", "1"],
     "prediction": ["--rows", "3000", "--runs", "1", "--calls", "20"],
     "growth": ["--small", "--runs", "1"],
+    "sparse": ["--small", "--runs", "1", "--passes", "2"],
     "startup": ["--runs", "1"],
     "accuracy": ["--data", "digits", "--seeds", "1", "--epochs", "1"],
 }

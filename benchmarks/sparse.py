@@ -1,0 +1,140 @@
+"""Sparse rows beside scikit-learn: 48,000 x 19,000 with 6.5 entries a row, 64 hidden (relu), 58 classes, batch 128.
+
+Columns are drawn by Zipf's law and the classes at random, both from one seed. Everything runs in turn in this one
+process. Times are of whole calls on a network that is already made, for one pass: `partial_fit` of scikit-learn's
+MLPClassifier, and `train` over several passes divided by their number. "step" is what is left of such a call without
+its start: from the end of its first pass to the end of its last, in microseconds for one step.
+
+    python benchmarks/sparse.py [--runs 5] [--passes 5] [--json] [--small]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from scipy.sparse import csr_array
+from sklearn.neural_network import MLPClassifier
+
+from layerloop import Adam, Chain, DataLoader, Dense, LazyAdam, softmax, train
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+    from layerloop import Progress
+    from layerloop.optim import Rule
+
+    Times = dict[str, list[float]]
+
+HIDDEN, CLASSES, BATCH, PER_ROW = 64, 58, 128, 6.8  # entries drawn for a row; some fall on the same column
+SKLEARN = "scikit-learn, Adam"
+
+
+class Rows(NamedTuple):
+    """A data set."""
+
+    X: csr_array
+    y: NDArray[np.int64]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--passes", type=int, default=5, help="of one call to train")
+    parser.add_argument("--json", action="store_true", help="one JSON array as the last line")
+    parser.add_argument("--small", action="store_true", help="a few rows and columns: a smoke run")
+    given = parser.parse_args()
+    rows, narrow, wide = (600, 500, 5_000) if given.small else (48_000, 19_000, 1_900_000)
+    sets = {width: made(rows, width) for width in (narrow, wide)}
+    seconds: Times = {}
+    runs = contestants(sets, narrow, wide, given.passes, seconds)
+    for i in range(given.runs + 1):  # the first one warms: threads, caches, memory
+        if i == 1:
+            seconds.clear()
+        for run in runs:
+            run()
+    report(seconds, sets, as_json=given.json)
+
+
+def made(rows: int, width: int) -> Rows:
+    rng = np.random.default_rng(0)
+    counts = rng.poisson(PER_ROW, rows)
+    share = 1 / np.arange(1, width + 1)
+    columns = rng.choice(width, counts.sum(), p=share / share.sum())
+    entries = (rng.random(counts.sum(), dtype=np.float32), (np.repeat(np.arange(rows), counts), columns))
+    return Rows(csr_array(entries, shape=(rows, width)), rng.integers(CLASSES, size=rows))
+
+
+def contestants(sets: dict[int, Rows], narrow: int, wide: int, passes: int, seconds: Times) -> list[Callable[[], None]]:
+    return [
+        sklearn_run(sets[narrow], seconds),
+        layerloop_run(sets[narrow], Adam(1e-3), passes, f"layerloop, Adam, {narrow:,} columns", seconds),
+        layerloop_run(sets[narrow], LazyAdam(1e-3), passes, f"layerloop, LazyAdam, {narrow:,} columns", seconds),
+        layerloop_run(sets[wide], LazyAdam(1e-3), passes, f"layerloop, LazyAdam, {wide:,} columns", seconds),
+    ]
+
+
+def sklearn_run(rows: Rows, seconds: Times) -> Callable[[], None]:
+    net = MLPClassifier((HIDDEN,), batch_size=BATCH, random_state=0)
+
+    def run() -> None:
+        begun = time.perf_counter()
+        net.partial_fit(rows.X, rows.y, classes=np.arange(CLASSES))
+        seconds.setdefault(SKLEARN, []).append(time.perf_counter() - begun)
+
+    return run
+
+
+def layerloop_run(rows: Rows, rule: Rule, passes: int, name: str, seconds: Times) -> Callable[[], None]:
+    m = Chain(Dense(rows.X.shape[1], HIDDEN, "relu"), Dense(HIDDEN, CLASSES), softmax)
+    loader = DataLoader((rows.X, rows.y), BATCH)
+    ends: list[float] = []
+
+    def ended(progress: Progress) -> None:
+        if progress.epoch_ended:
+            ends.append(progress.seconds)
+
+    def run() -> None:
+        ends.clear()
+        begun = time.perf_counter()
+        train(m, loader, optimizer=rule, epochs=passes + 1, callbacks=ended)
+        took = time.perf_counter() - begun
+        seconds.setdefault(name, []).append(took / (passes + 1))
+        step = (ends[-1] - ends[0]) / passes / len(loader)
+        seconds.setdefault(f"{name}, us a step", []).append(1e6 * step)
+
+    return run
+
+
+def report(seconds: Times, sets: dict[int, Rows], *, as_json: bool) -> None:
+    peer = statistics.median(seconds[SKLEARN])
+    rows: list[dict[str, Any]] = [
+        {"name": name, "median": statistics.median(times), "least": min(times), "most": max(times)}
+        for name, times in seconds.items()
+    ]
+    for row in rows:
+        if "step" not in row["name"]:
+            row["times_as_fast"] = peer / row["median"]
+    steps = [row["median"] for row in rows if "LazyAdam" in row["name"] and "step" in row["name"]]
+    rows.append({"name": "LazyAdam's step, wide over narrow", "median": steps[1] / steps[0]})
+    out = sys.stderr if as_json else sys.stdout
+    for width, (X, _) in sets.items():
+        print(f"{X.shape[0]:,} x {width:,}: {X.nnz / X.shape[0]:.2f} entries a row", file=out)
+    print(f"{'':48}{'median':>10}{'least':>10}{'most':>10}{'times as fast':>15}", file=out)
+    for row in rows:
+        figures = "".join(f"{row[key]:10.3f}" for key in ("median", "least", "most") if key in row)
+        fast = f"{row['times_as_fast']:15.1f}" if "times_as_fast" in row else ""
+        print(f"{row['name']:48}{figures}{fast}", file=out)
+    if as_json:
+        print(json.dumps(rows))
+
+
+if __name__ == "__main__":
+    main()
