@@ -97,6 +97,7 @@ inline size_t piece_count(size_t n, const Net &net) {
     size_t size = net.size * net.members;
     constexpr size_t WORTH = 400000;  // multiply-adds that take longer than handing them to another thread
     size_t least = size > 100000 ? 128 : 64;  // rows: with fewer, adding up long gradients costs more than it saves
+    if (!net.n_in) size += 128 * net.layers.front().n_out;  // sparse rows: entries whose weights come from far away
     size_t count = std::min({(n + least / 2) / least, n * size / WORTH, (size_t)8});
     return std::max(count, (size_t)1);
 }

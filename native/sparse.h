@@ -29,6 +29,10 @@ template <class T> struct Weights {
     bool lazy;
 };
 
+template <class T> void fetch_entries(const Sparse<T> &s, size_t row) {
+    fetch(s.columns + s.starts[row], LINE), fetch(s.values + s.starts[row], LINE);
+}
+
 // The entries of one batch by columns, ascending, and within a column in the batch's order.
 template <class T> class Columns {
   public:
@@ -47,9 +51,11 @@ template <class T> class Columns {
 
     // Sorts by digits of the column number, the last first: stable, and as long as there are entries.
     void sort(const Sparse<T> &s, const int64_t *order, size_t n) {
+        constexpr size_t AHEAD = 4;
         size_t size = 0;
         for (size_t i = 0; i < n; ++i) {
             size_t row = order ? (size_t)order[i] : i;
+            if (i + AHEAD < n) fetch_entries(s, order ? (size_t)order[i + AHEAD] : i + AHEAD);
             for (int64_t e = s.starts[row]; e < s.starts[row + 1]; ++e)
                 from_[size++] = {s.columns[e], (int32_t)i, s.values[e]};
         }
@@ -108,11 +114,12 @@ template <class T> class Columns {
 
 // -- the first layer ---------------------------------------------------------------------------------------------
 
-// out (n, n_out) <- X W for rows [from, from + n) of the batch, the weights of the rows to come fetched early
+// out (n, n_out) <- X W for rows [from, from + n) of the batch; entries to come are fetched early, and their weights
 template <class T> void sparse_rows(T *out, const Sparse<T> &s, const int64_t *order, size_t from, size_t n) {
     constexpr size_t AHEAD = 3;  // rows
     auto row = [&](size_t i) { return order ? (size_t)order[from + i] : from + i; };
     for (size_t i = 0; i < n; ++i) {
+        if (i + 2 * AHEAD < n) fetch_entries(s, row(i + 2 * AHEAD));
         if (i + AHEAD < n) {
             size_t soon = row(i + AHEAD);
             for (int64_t e = s.starts[soon]; e < s.starts[soon + 1]; ++e)

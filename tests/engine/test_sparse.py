@@ -9,12 +9,12 @@ import pytest
 from scipy import sparse
 
 from layerloop import Chain, DataLoader, Dense, accuracy, activations, evaluate, train, value_and_gradient
-from layerloop.csr import as_csr
+from layerloop.csr import Csr, as_csr
 from layerloop.engine import ENGINES, Rows, make_engine, native
 from layerloop.engine.sparse import fill_columns
 from layerloop.engine.sparse import product as times
 from layerloop.gradient_check import check_gradient
-from layerloop.optim import RULES, Adam, init
+from layerloop.optim import RULES, Adam, Cosine, LazyAdam, init
 from layerloop.plan import HEADS, LOSSES, Architecture, Plan
 
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}  # relative to the largest entry of what is compared
@@ -138,6 +138,85 @@ def test_steps_of_every_rule_are_those_along_dense_rows(name: str, rule: str) ->
         assert far(w, v) < 1e-10
         assert far(losses, sums) < 1e-10
         assert all(far(*slots) < 1e-10 for slots in zip(state.slots, other.slots, strict=True))
+
+
+# -- the lazy rule -----------------------------------------------------------------------------------------------------
+
+LAYOUT = (("layer1.weight", 300 * 40), ("layer1.bias", 40), ("layer2.weight", 40 * 30), ("layer2.bias", 30))
+
+
+def lazily(case: Case, engine: object, X: object, rule: object, passes: int = 3) -> tuple:
+    w, state, losses = case.w.copy(), init(rule, case.w, LAYOUT), np.empty(4)
+    for _ in range(passes):
+        assert engine.train(w, state, Rows(X, case.y), case.order, case.plan, 32, losses) == 4
+    return w, state
+
+
+@pytest.mark.parametrize("rate", [1e-3, Cosine(1e-2, steps=12)], ids=["constant", "cosine"])
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize("name", NAMES)
+def test_the_lazy_rule_gives_the_same_on_sparse_and_dense_rows_in_both_engines(
+    name: str, dtype: str, rate: object
+) -> None:
+    case = Case(dtype=dtype)
+    rule = LazyAdam(rate)  # type: ignore[arg-type]
+    (w, state), (v, other) = (lazily(case, e, X, rule) for e, X in ((case.engine(name), case.S), (case.dense, case.X)))
+    loose = {"float64": 1e-10, "float32": 3e-4}[dtype]
+    assert state.t == other.t == 12
+    assert far(w, v) < loose
+    assert all(far(*slots) < loose for slots in zip(state.slots, other.slots, strict=True))
+    assert far(lazily(case, case.engine(name), case.X, rule)[0], v) < loose
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_lazy_rule_touches_no_row_whose_column_does_not_occur(name: str) -> None:
+    case = Case()
+    absent = np.setdiff1d(np.arange(300), case.S.columns)
+    case.S = as_csr(sparse.csr_array(case.X), "X")
+    w, state = lazily(case, case.engine(name), case.S, LazyAdam(0.1))
+    now, before = (x[: 300 * 40].reshape(300, 40) for x in (w, case.w))
+    seen = np.unique(case.S.columns)
+    assert len(absent)
+    np.testing.assert_array_equal(now[absent], before[absent])
+    assert (now[seen] != before[seen]).any(axis=1).all()
+    for slot in state.slots:
+        assert not slot[: 300 * 40].reshape(300, 40)[absent].any()
+
+
+@pytest.mark.skipif("native" not in NAMES, reason="the compiled engine is not built: no C++17 compiler")
+@pytest.mark.parametrize("rule", [Adam(0.01), LazyAdam(0.01)], ids=["exact", "lazy"])
+def test_any_number_of_workers_gives_the_same_bits(rule: object, monkeypatch: pytest.MonkeyPatch) -> None:
+    case = Case((2000, 64, 5), dtype="float32", n=512, density=0.01)
+    found = []
+    for workers in (1, 2, 3, 8):
+        monkeypatch.setattr(native, "core_count", lambda workers=workers: workers)
+        w, state, losses = (
+            case.w.copy(),
+            init(rule, case.w, (("layer1.weight", 2000 * 64), ("layer1.bias", 64))),
+            np.empty(2),
+        )
+        case.engine("native").train(w, state, Rows(case.S, case.y), case.order, case.plan, 256, losses)
+        found.append((w.tobytes(), *(slot.tobytes() for slot in state.slots), losses.tobytes()))
+    assert len(set(found)) == 1
+
+
+@pytest.mark.skipif("native" not in NAMES, reason="the compiled engine is not built: no C++17 compiler")
+def test_what_leads_outside_is_refused_before_memory_is_touched() -> None:
+    case = Case(n=4)
+    rows = Rows(case.S, case.y)
+    columns, starts = case.S.columns.copy(), case.S.starts.copy()
+    columns[-1], starts[-1] = 300, case.S.size + 1
+    for X, error in (
+        (Csr(case.S.starts, columns, case.S.values, 300), IndexError),
+        (Csr(starts, case.S.columns, case.S.values, 300), ValueError),
+        (Csr(case.S.starts[:-1], case.S.columns, case.S.values, 300), ValueError),
+    ):
+        state = init(Adam(), case.w)
+        with pytest.raises(error):
+            case.engine("native").train(case.w, state, Rows(X, rows.targets), np.arange(4), case.plan, 4, np.empty(1))
+
+
+# -- the rest of the contract ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", NAMES)
