@@ -35,7 +35,7 @@ FOLDERS: dict[str, tuple[str, ...]] = {
         *("blas", "_native", "native", "choose", "__init__"),
     ),
     "files": ("model", "__init__"),
-    "training": ("history", "callbacks", "savepoint", "loop", "recipe", "__init__"),
+    "training": ("history", "callbacks", "savepoint", "loop", "quasi_newton", "recipe", "__init__"),
     "cli": ("terminal", "options", "train", "evaluate", "predict", "check", "data", "info", "__init__"),
 }
 # The only imports allowed inside a function: heavy libraries loaded at first use, and the commands.

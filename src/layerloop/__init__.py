@@ -77,6 +77,7 @@ if TYPE_CHECKING:
     from layerloop.training import History as History
     from layerloop.training import Progress as Progress
     from layerloop.training import Stop as Stop
+    from layerloop.training import lbfgs as lbfgs
     from layerloop.training import read_history as read_history
     from layerloop.training import throttle as throttle
     from layerloop.training import train as train
@@ -117,6 +118,7 @@ _HOME = {
     "classifier": "readings",
     "check_gradient": "gradient_check",
     **dict.fromkeys(("Inputs", "standardised"), "preprocessing"),
+    "lbfgs": "training",
     **dict.fromkeys(("History", "Progress", "Stop", "read_history", "throttle", "train", "write_history"), "training"),
     **dict.fromkeys(("crossentropy", "logitcrossentropy", "mse", "modified_softmax", "softmax"), "vocabulary"),
     **dict.fromkeys(("onecold", "onehot", "onehotbatch", "identity", "sigmoid", "tanh", "relu"), "vocabulary"),

@@ -161,15 +161,15 @@ class Adjusted:
         if not layout:
             raise SettingError("Adjusted: factors and undecayed name parts of a network; setup(rule, m) knows them")
         for name in (*self.factors, *self.undecayed):
-            if not any(_means(name, part) for part, _ in layout):
+            if not any(means_part(name, part) for part, _ in layout):
                 known = {word for part, _ in layout for word in (part, *part.split("."))}
                 raise UnknownNameError(f"no part of the parameters is {name!r}.{did_you_mean(name, sorted(known))}")
         found: list[Part] = []
         stop = 0
         for part, size in layout:
             start, stop = stop, stop + size
-            rate = math.prod(factor for name, factor in self.factors.items() if _means(name, part))
-            decay = float(not any(_means(name, part) for name in self.undecayed))
+            rate = math.prod(factor for name, factor in self.factors.items() if means_part(name, part))
+            decay = float(not any(means_part(name, part) for name in self.undecayed))
             if found and (found[-1].rate, found[-1].decay) == (rate, decay):
                 start = found.pop().start
             found.append(Part(start, stop, rate, decay))
@@ -236,7 +236,7 @@ class Adjusted:
         np.add(a, s, out=a)
 
 
-def _means(name: str, part: str) -> bool:
+def means_part(name: str, part: str) -> bool:
     """Whether a name stands for a part: it is the part's, or stands between its dots."""
     return name == part or name in part.split(".")
 

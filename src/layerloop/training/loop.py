@@ -152,21 +152,14 @@ class Run:
         rule = optim.rule_named(rule) if isinstance(rule, str) else rule
         optim.check_rule(rule)
         plan = make_plan(m, loss, loader.seed)
-        if not m.architecture.size:
-            raise SettingError("this chain has no parameters to train")
-        if not all_finite(m.flat):
-            raise NetworkError("the network already holds parameters that are not finite: start from another one")
-        if plan.loss == "crossentropy" and _gives_scores(m):
-            raise NetworkError(
-                "crossentropy takes probabilities, but this chain has no softmax: add one, or use logitcrossentropy"
-            )
+        check_trainable(m, plan)
         total = cycles * whole(epochs, "epochs", least=0)
         rule = optim.settled(rule, max(len(loader) * total + (state.t if state else 0), 1))
         state = optim.resume(state, rule, m.flat, layout(m)) if state else setup(rule, m)
         inputs = m.inputs
         m.inputs = _with_scale(inputs, loader.scale)
         try:
-            watched = _watched(m, validation, plan)
+            watched = watched_data(m, validation, plan)
             _check_watched(rule, watched)
             rows = make_rows(m, loader.X, loader.y, plan)
         except BaseException:
@@ -295,6 +288,18 @@ class Run:
         return row
 
 
+def check_trainable(m: Chain, plan: Plan) -> None:
+    """Raise SettingError or NetworkError for a network that cannot be trained under this plan."""
+    if not m.architecture.size:
+        raise SettingError("this chain has no parameters to train")
+    if not all_finite(m.flat):
+        raise NetworkError("the network already holds parameters that are not finite: start from another one")
+    if plan.loss == "crossentropy" and _gives_scores(m):
+        raise NetworkError(
+            "crossentropy takes probabilities, but this chain has no softmax: add one, or use logitcrossentropy"
+        )
+
+
 def _gives_scores(m: Chain) -> bool:
     """Whether the outputs are an affine map's: scores, not probabilities (a sigmoid's or the like are left to you)."""
     return m.architecture.head == "identity" and m.architecture.last_activation == "identity"
@@ -309,7 +314,7 @@ def _with_scale(inputs: Inputs, scale: float | None) -> Inputs:
     return replace(inputs, scale=scale)
 
 
-def _watched(m: Chain, validation: Watched | None, plan: Plan) -> dict[str, tuple[Samples, ArrayLike]]:
+def watched_data(m: Chain, validation: Watched | None, plan: Plan) -> dict[str, tuple[Samples, ArrayLike]]:
     """Return the data to watch by name; a wrong shape or label is found now."""
     named = validation if isinstance(validation, Mapping) else {"validation": validation} if validation else {}
     for name, pair in named.items():
