@@ -7,6 +7,9 @@ import json
 import numpy as np
 import pytest
 
+from every_layer import NETWORKS, architecture
+from every_layer import parameters as random_parameters
+from every_layer import rows as random_rows
 from layerloop import Chain, Dense, Inputs, gradient_check, params, value_and_gradient
 from layerloop.errors import LabelError, SettingError, ShapeError
 from layerloop.gradient_check import check_gradient, notes_net
@@ -38,6 +41,19 @@ def test_every_network_passes(activation: str, head: str, loss: str, dtype: str)
     found = check_gradient(m, X, y, loss)
     assert found.passed, str(found)
     assert (found.loops.checked, found.loops.size) == (m.architecture.size, m.architecture.size)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_kind_of_layer_passes_in_float64(name: str) -> None:
+    a = architecture(name)
+    m = Chain.from_parts(a, random_parameters(a))
+    x = random_rows(a, 3)[2]
+    found = check_gradient(m, x, 1)
+    assert found.passed, str(found)
+    moved = sum(part.stop - part.start for part in a.untrained)
+    assert (found.loops.checked, found.loops.size) == (a.size - moved, a.size)
+    net, w = notes_net(m)
+    np.testing.assert_allclose(h_x(net, w, x), m(x), rtol=1e-12)
 
 
 def test_notes_net_has_the_parameters_in_the_notes_order_and_the_same_output() -> None:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from layerloop.arraylike import Samples, as_array
 from layerloop.csr import Csr, is_sparse
-from layerloop.errors import NetworkError
-from layerloop.layers import Dense
+from layerloop.layers import Dense, Residual
 from layerloop.maths.checks import GradientCheck
 from layerloop.maths.checks import check_gradient as check_loops
+from layerloop.maths.layers import LAYERS
+from layerloop.maths.layers import Residual as AroundNotes
 from layerloop.maths.loops import Net, gradient, parameters
 from layerloop.maths.losses import Loss as OneSampleLoss
 from layerloop.network import AnyLoss, Chain, class_indices, make_plan, value_and_gradient
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from layerloop.layers import Layer
+    from layerloop.maths.kind import Layer as NotesLayer
     from layerloop.plan import Plan
 
 # What the engine may differ from the loops by, relative to a layer's largest gradient entry.
@@ -42,12 +45,30 @@ def notes_net(m: Chain, loss: AnyLoss = crossentropy, y: ArrayLike = 0) -> tuple
     >>> net.widths, net.activations, w.size
     ((4, 3, 2), ('tanh', 'identity'), 23)
     """
-    layers = [layer for layer in m.architecture.layers if isinstance(layer, Dense)]
-    if len(layers) < len(m.architecture.layers):
-        raise NetworkError("the loops take dense layers only")
-    widths = (m.architecture.n_in, *(layer.n_out for layer in layers))
-    net = Net(widths, tuple(layer.activation for layer in layers), m.architecture.head, _of_one(make_plan(m, loss), y))
-    return net, m.architecture.to_notes(m.flat.astype(np.float64))
+    architecture, of_one = m.architecture, _of_one(make_plan(m, loss), y)
+    w = architecture.to_notes(m.flat.astype(np.float64))
+    if all(type(layer) is Dense and not layer.ntk and layer.members == 1 for layer in architecture.layers):
+        widths = (architecture.n_in, *(layer.n_out for layer in architecture.layers))
+        names = tuple(layer.activation for layer in architecture.layers if isinstance(layer, Dense))
+        return Net(widths, names, architecture.head, of_one), w
+    return Net.of([notes_layer(layer) for layer in architecture.layers], architecture.head, of_one), w
+
+
+def notes_layer(layer: Layer) -> NotesLayer:
+    """Return a layer as `layerloop.maths` has it: the row of the same name, with the settings that enter its formula.
+
+    Examples
+    --------
+    >>> from layerloop import Scale
+    >>> notes_layer(Scale(3, "tanh", start="normal"))
+    Scale(n=3, activation='tanh', bias=False, members=1)
+    """
+    if isinstance(layer, Residual):
+        return AroundNotes(tuple(map(notes_layer, layer.layers)))
+    row: Any = LAYERS[layer.kind]
+    taken = {field.name for field in fields(row)} & {field.name for field in fields(layer)}
+    found: NotesLayer = row(**{name: getattr(layer, name) for name in taken})
+    return found
 
 
 def _of_one(plan: Plan, y: ArrayLike) -> str | OneSampleLoss:
@@ -156,4 +177,5 @@ def _target(m: Chain, y: ArrayLike, loss: AnyLoss) -> NDArray[np.float64]:
 def _worst(net: Net, loops: NDArray[np.float64], engine: NDArray[np.float64]) -> float:
     """Return the largest difference relative to the largest entry of its layer."""
     pairs = zip(parameters(net, loops).values(), parameters(net, engine).values(), strict=True)
-    return float(np.max([np.abs(P - E).max() / (np.abs(P).max() or 1.0) for P, E in pairs]))  # max() would drop a NaN
+    defects = [np.abs(P - E).max() / (np.abs(P).max() or 1.0) for P, E in pairs if P.size]
+    return float(np.max(defects))  # max() would drop a NaN

@@ -15,6 +15,21 @@ from layerloop.maths.activations import ACTIVATIONS, sigma
 from layerloop.maths.checks import central_differences, check_gradient, complex_step, kink_distance
 from layerloop.maths.heads import HEADS, softmax
 from layerloop.maths.jacobians import append_one, rows
+from layerloop.maths.layers import (
+    BatchNorm,
+    Blocks,
+    Dense,
+    Dropout,
+    Embedding,
+    LayerNorm,
+    Members,
+    Parametric,
+    Periodic,
+    PiecewiseLinear,
+    Residual,
+    Scale,
+    split,
+)
 from layerloop.maths.loops import (
     Net,
     backward_loop,
@@ -271,6 +286,132 @@ def test_mean_gradient_is_the_mean_over_rows() -> None:
     np.testing.assert_allclose(mean_gradient(net, w, X, Y), slopes, rtol=1e-11, atol=1e-14)
 
 
+# ---- layers of every kind ----
+
+MANY: dict[str, Net] = {
+    "dense": Net.of([Dense(3, 4, "tanh", ntk=True), Dense(4, 3, "identity")], "softmax"),
+    "norms": Net.of([Dense(3, 4), LayerNorm(4), BatchNorm(4), Dropout(4, 0.5), Dense(4, 2, "silu")]),
+    "residual": Net.of(
+        [Dense(3, 4), Residual([BatchNorm(4), Dense(4, 4, "gelu"), Dropout(4, 0.25)])], "identity", "mse"
+    ),
+    "columns": Net.of([Periodic(3, (1,), 3, 3), Embedding(5, ((1, 3),), 2), Dense(6, 3, "tanh")], "softmax"),
+    "pieces": Net.of(
+        [PiecewiseLinear(3, (0, 2), ((-1.0, 0.0, 1.0), (-2.0, 2.0)), 2), Dense(5, 3, "identity")], "softmax"
+    ),
+    "members": Net.of(
+        [
+            Members(3, 3),
+            Scale(3, members=3),
+            Dense(3, 4, "mish"),
+            Residual([BatchNorm(4), Dropout(4, 0.5), Scale(4, "tanh", bias=True, members=3)]),
+            Parametric(4, "softplus"),
+            Dense(4, 2, "identity", members=3),
+        ],
+        "softmax",
+    ),
+}
+
+
+def draw_batch(net: Net, n: int = 5) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """w, X and Y; variances are above 0, column 2 holds codes, no column is near an edge."""
+    rng = np.random.default_rng(size(net))
+    w = 0.7 * rng.normal(size=size(net))
+    for layer, w_i in zip(net.layers, split(net.layers, w), strict=True):
+        for part, values in zip(layer.parts, layer.split(w_i), strict=True):
+            if part.name.endswith("running variance"):
+                values[...] = rng.uniform(0.5, 2, size=part.shape)
+    X = np.column_stack([rng.uniform(0.2, 0.8, size=n), rng.normal(size=n), rng.integers(3, size=n)])
+    return w, X, np.eye(net.K)[rng.integers(net.K, size=n)]
+
+
+def masks_of(net: Net, n: int = 5) -> list[np.ndarray]:
+    """One mask for each dropout, wherever it is, as wide as its samples are."""
+    return [np.random.default_rng(i).integers(2, size=(n, wide)) for i, wide in enumerate(dropouts(net.layers, 1))]
+
+
+def dropouts(layers: tuple, k: int) -> list[int]:
+    found = []
+    for layer in layers:
+        if isinstance(layer, Blocks):
+            found += dropouts((layer.layer,), layer.members)
+        elif isinstance(layer, Residual):
+            found += dropouts(layer.layers, k)
+        elif isinstance(layer, Dropout):
+            found.append(k * layer.n)
+    return found
+
+
+def trained(net: Net) -> np.ndarray:
+    return np.concatenate([np.full(part.size, part.trained) for layer in net.layers for part in layer.parts])
+
+
+@pytest.mark.parametrize("name", MANY)
+def test_gradient_through_layers_of_every_kind(name: str) -> None:
+    net = MANY[name]
+    w, X, Y = draw_batch(net)
+    check = check_gradient(net, w, X[0], Y[0])
+    assert check.passed, str(check)
+    assert (check.checked, check.size) == (trained(net).sum(), size(net))
+    exact = gradient(net, w, X[0], Y[0])
+    np.testing.assert_allclose(dense_gradient(net, w, X[0], Y[0]), exact, rtol=1e-11, atol=1e-13)
+    np.testing.assert_array_equal(exact[~trained(net)], 0)
+    forward, backward = loops(net, w, X[0], Y[0])
+    by_x = complex_step(lambda v: f(net, w, v, Y[0]), X[0])
+    np.testing.assert_allclose(backward.q[1], by_x, rtol=1e-10, atol=1e-13)
+    assert [forward.z[i].size for i in range(1, net.L + 2)] == list(net.widths)
+    if net.head != "identity":
+        np.testing.assert_allclose(gradient_fused(net, w, X[0], Y[0]), exact, rtol=1e-10, atol=1e-12)
+        assert f_fused(net, w, X[0], Y[0]) == pytest.approx(f(net, w, X[0], Y[0]), rel=1e-13)
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("name", MANY)
+def test_mean_gradient_through_layers_of_every_kind(name: str, training: bool) -> None:
+    net = MANY[name]
+    w, X, Y = draw_batch(net)
+    options = {"training": training, "masks": masks_of(net)}
+    exact = mean_gradient(net, w, X, Y, **options)
+    slopes = complex_step(lambda v: mean_f(net, v, X, Y, **options), w)
+    np.testing.assert_allclose(exact[trained(net)], slopes[trained(net)], rtol=1e-9, atol=1e-13)
+    np.testing.assert_array_equal(exact[~trained(net)], 0)
+    central = central_differences(lambda v: mean_f(net, v, X, Y, **options), w)
+    np.testing.assert_allclose(exact[trained(net)], central[trained(net)], rtol=0, atol=1e-7)
+    if not training:
+        each = [gradient(net, w, x, y) for x, y in zip(X, Y, strict=True)]
+        np.testing.assert_allclose(exact, np.mean(each, axis=0), rtol=1e-11, atol=1e-14)
+        assert mean_f(net, w, X, Y) == pytest.approx(np.mean([f(net, w, x, y) for x, y in zip(X, Y, strict=True)]))
+
+
+def test_members_are_networks_whose_outputs_and_losses_are_averaged() -> None:
+    # one weight and bias each: scores 2 3 + 0 and -1 3 + 1 of the first class, the other's 0
+    net = Net.of([Members(1, 2), Dense(1, 1, "identity", members=2)])
+    w, x, y = [2.0, 0.0, -1.0, 1.0], [3.0], [1.0, 0.0]
+    first = sigma(np.array([6.0, -2.0]))
+    assert (net.widths, net.k, net.K) == ((1, 2, 2), 2, 2)
+    np.testing.assert_allclose(h_x(net, w, x), [first.mean(), 1 - first.mean()], rtol=1e-14)
+    assert f(net, w, x, y) == pytest.approx(-np.log(first).mean(), rel=1e-14)  # not -log of the mean
+    # (g - y) (z; 1) / 2 of each
+    slopes = [half * part for half in (first - 1) / 2 for part in (3, 1)]
+    np.testing.assert_allclose(gradient(net, w, x, y), slopes, rtol=1e-13)
+
+
+def test_a_net_of_dense_layers_is_the_same_net() -> None:
+    assert Net.of([Dense(3, 4, "tanh"), Dense(4, 2, "relu")], "softmax") == Net((3, 4, 2), ("tanh", "relu"), "softmax")
+
+
+def test_training_wants_one_mask_for_each_dropout() -> None:
+    net = Net.of([Dropout(2, 0.5), Dense(2, 2, "identity")], "softmax")
+    X, Y, one = np.ones((3, 2)), np.eye(2)[[0, 1, 1]], np.ones((3, 2))
+    with pytest.raises(NetworkError, match="a dropout has no mask"):
+        mean_f(net, np.ones(6), X, Y, training=True)
+    with pytest.raises(NetworkError, match="more than there are"):
+        mean_gradient(net, np.ones(6), X, Y, training=True, masks=[one, one])
+    with pytest.raises(NetworkError, match=r"layer 2, .* takes 3 numbers, but layer 1 gives 2"):
+        Net.of([Dense(2, 2), Dense(3, 2)])
+    with pytest.raises(NetworkError, match="at least one"):
+        Net.of([])
+
+
 # ---- progressive examples: known models and their closed-form gradients ----
 
 
@@ -436,7 +577,7 @@ def test_net_is_frozen_plain_data() -> None:
     net = Net([3, 2], ["tanh"], "softmax", "mse")
     assert net == Net((3, 2), ("tanh",), "softmax", "mse")
     assert net.widths == (3, 2)
-    assert [field.name for field in fields(net)] == ["widths", "activations", "head", "loss"]
+    assert [field.name for field in fields(net)] == ["widths", "activations", "head", "loss", "layers"]
     with pytest.raises(FrozenInstanceError):
         net.head = "identity"
 

@@ -90,6 +90,6 @@ def test_the_map_names_what_it_imports() -> None:
     for name in maths.__all__:
         assert hasattr(maths, name)
         assert name not in MODULES  # a function of that name would hide the file
-    for table in ("ACTIVATIONS", "HEADS", "LOSSES", "FUSED"):
+    for table in ("ACTIVATIONS", "HEADS", "LOSSES", "FUSED", "LAYERS"):
         with pytest.raises(TypeError, match="does not support item assignment"):
             getattr(maths, table)["mine"] = None

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from layerloop.errors import NetworkError, SettingError, ShapeError, look_up
-from layerloop.maths.activations import ACTIVATIONS
+from layerloop.maths.affine import Dense
 from layerloop.maths.heads import as_vector
+from layerloop.maths.layers import Blocks, split
 from layerloop.maths.loops import f, forward_loop, gradient, parameters, size
 
 if TYPE_CHECKING:
@@ -183,9 +184,10 @@ class GradientCheck:
     method : str
         "central" or "complex".
     checked, size : int
-        How many entries were compared, and how many w has.
+        How many entries were compared, and how many w has; running statistics have no gradient and are left out.
     layer, row, column : int
-        Place of the worst entry, all one-based; column n_i + 1 is the bias.
+        Place of the worst entry, all one-based; column n_i + 1 is the bias. In a layer that is not dense the row is 1
+        and the column the place in w_i.
     name : str
         The same place in words.
     by_loops, by_method : float
@@ -244,22 +246,38 @@ def _selected(n: int, entries: int | Iterable[int] | None, seed: int) -> list[in
 
 def _places(net: Net) -> Array:
     """Return one row (layer, row, column), one-based, for each entry of w, shape (size(net), 3)."""
-    blocks = [
-        np.column_stack([np.full(m * (n + 1), i), *(ij.ravel() + 1 for ij in np.indices((m, n + 1)))])
-        for i, (n, m) in enumerate(zip(net.widths[:-1], net.widths[1:], strict=True), start=1)
-    ]
+    blocks = [np.empty((0, 3), np.intp)]
+    for i, W_i in parameters(net, np.zeros(size(net))).items():
+        rows = W_i.reshape(-1, max(W_i.shape[-1], 1))
+        blocks.append(np.column_stack([np.full(rows.size, i), *(ij.ravel() + 1 for ij in np.indices(rows.shape))]))
     return np.concatenate(blocks)
 
 
 def _place_name(net: Net, layer: int, row: int, column: int) -> str:
-    last = "bias" if column == net.widths[layer - 1] + 1 else f"column {column}"
-    return f"layer {layer}, row {row}, {last}"
+    """Return the place in words; in a layer that is not dense, the part and the entry's number in it."""
+    found = net.layers[layer - 1]
+    found = found.layer if isinstance(found, Blocks) else found
+    if isinstance(found, Dense):
+        last = "bias" if column == found.n_in + 1 else f"column {column}"
+        return f"layer {layer}, row {row}, {last}"
+    at = column
+    for part in found.parts:
+        if at <= part.size:
+            return f"layer {layer}, {part.name}, entry {at}"
+        at -= part.size
+    raise AssertionError(f"column {column} lies outside layer {layer}")
+
+
+def _trained(net: Net) -> list[int]:
+    """Return the positions in w that are trained: running statistics have no gradient."""
+    parts = [np.full(part.size, part.trained) for layer in net.layers for part in layer.parts]
+    return [int(j) for j in np.flatnonzero(np.concatenate(parts))]
 
 
 def _layer_scale(net: Net, gradient: Array) -> Array:
     """Return for each entry of w the largest gradient entry of its layer, shape (size(net),)."""
     blocks = parameters(net, gradient).values()
-    return np.concatenate([np.full(W.size, np.abs(W).max()) for W in blocks])
+    return np.concatenate([np.full(W.size, np.abs(W).max(initial=0.0)) for W in blocks])
 
 
 @np.errstate(divide="ignore", invalid="ignore")
@@ -285,10 +303,9 @@ def kink_distance(net: Net, w: ArrayLike, x: ArrayLike) -> tuple[float, str]:
     """
     forward = forward_loop(net, w, x, np.zeros(net.K), dense=False)
     found = [
-        (float(abs(t_k - kink)), f"layer {i}, row {k}")
-        for i, t in forward.t.items()
-        for k, t_k in enumerate(t, start=1)
-        for kink in ACTIVATIONS[net.activations[i - 1]].kinks
+        (distance, f"layer {i}, {name}")
+        for i, (layer, w_i) in enumerate(zip(net.layers, split(net.layers, w), strict=True), start=1)
+        for distance, name in layer.kinks(w_i, forward.z[i])
     ]
     return min(found, default=(float("inf"), ""))
 
@@ -344,11 +361,12 @@ def check_gradient(
     >>> check.passed, check.method, check.checked
     (True, 'complex', 14)
     """
-    if net.L == 0:
-        raise NetworkError("a network without layers has no parameters to check")
+    if size(net) == 0:
+        raise NetworkError("the network has no parameters to check")
     w = as_vector(w, "w", size(net)).real
     name = _method(net, method)
-    positions = _entries(w, _selected(w.size, entries, seed))
+    trained = set(_trained(net))
+    positions = [j for j in _entries(w, _selected(w.size, entries, seed)) if j in trained]
     if not positions:
         raise SettingError("entries: expected at least 1 to check, got none")
     by_loops = gradient(net, w, x, y)

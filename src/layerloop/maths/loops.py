@@ -10,6 +10,10 @@ Letters, one-based as in the notes; L layers with parameters, layer L+1 is the h
     B_{L+1}  Jacobian of the head (K, n_{L+1})          q_i  gradient in z_i  (n_i,)
     p_i  gradient in w_i          (r_i,)
 
+Layers may be of any kind of :data:`layerloop.maths.layers.LAYERS`; w_i is then the layer's own vector, A_i and B_i its
+own Jacobians. Behind `Members` of k a sample is k blocks, n_i counts them all, and head and loss take block by block:
+the output is the mean of the blocks' outputs, f the mean of their losses (TabM, arXiv 2410.24210).
+
 Two readings of the chapter stand side by side. :func:`notes` follows the formulas: sigma on every layer, the
 last included, and the modified softmax of K-1 scores; these are > 0 while class K has score 0, so class K is
 never predicted. :func:`program` follows the notes' Flux code: no activation on the last layer, softmax of K
@@ -21,7 +25,7 @@ so holds infinities or NaN when a probability underflows; :func:`gradient_fused`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from operator import index
 from typing import TYPE_CHECKING
 
@@ -29,8 +33,19 @@ import numpy as np
 
 from layerloop.errors import NetworkError, ShapeError, look_up
 from layerloop.maths.activations import ACTIVATIONS, as_numbers
+from layerloop.maths.affine import Dense
 from layerloop.maths.heads import HEADS, as_vector
-from layerloop.maths.jacobians import A_tilde, A_tilde_vjp, B_tilde, B_tilde_vjp, h, rows
+from layerloop.maths.kind import block_diagonal
+from layerloop.maths.layers import (
+    Members,
+    backward_batch,
+    by_blocks,
+    check_widths,
+    forward_batch,
+    in_training,
+    moved,
+    split,
+)
 from layerloop.maths.losses import FUSED, LOSSES, Loss
 
 if TYPE_CHECKING:
@@ -39,27 +54,32 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from layerloop.maths.activations import Array
+    from layerloop.maths.kind import Layer
 
 
 @dataclass(frozen=True)
 class Net:
     """A feedforward network as plain data; the parameters are a vector w of their own.
 
+    `Net(widths, activations)` has the notes' dense layers; :meth:`Net.of` takes layers of any kind.
+
     Attributes
     ----------
     widths : tuple of int
         (n_1, ..., n_{L+1}); a single width is a network without layers, L = 0.
     activations : tuple of str
-        One row of ACTIVATIONS for each layer 1..L.
+        One row of ACTIVATIONS for each layer 1..L; "identity" for a layer that has none.
     head : str
         Row of HEADS; the modified softmax has one output more than scores.
     loss : str or Loss
         Row of LOSSES, or a pair of functions (value, gradient) of (z_{L+2}, y).
+    layers : tuple of Layer
+        The layers as maps of whole samples: behind `Members` each acts on its k blocks.
 
     Raises
     ------
     NetworkError
-        When widths and activations do not fit together.
+        When widths and activations, or layers, do not fit together.
     UnknownNameError
         When a name is in no table.
 
@@ -74,6 +94,7 @@ class Net:
     activations: tuple[str, ...]
     head: str = "modified_softmax"
     loss: str | Loss = "crossentropy"
+    layers: tuple[Layer, ...] = field(default=(), repr=False)
 
     def __post_init__(self) -> None:
         # The one place where a frozen field is set: lists become tuples, a pair of functions becomes a Loss.
@@ -82,16 +103,45 @@ class Net:
         if not isinstance(self.loss, str):
             object.__setattr__(self, "loss", _own_loss(self.loss))
         _check(self)
+        object.__setattr__(self, "layers", tuple(self.layers) or _dense_layers(self))
+
+    @classmethod
+    def of(cls, layers: Sequence[Layer], head: str = "modified_softmax", loss: str | Loss = "crossentropy") -> Net:
+        """Return the network of these layers, at least one.
+
+        Examples
+        --------
+        >>> from layerloop.maths.layers import LayerNorm
+        >>> net = Net.of([Dense(4, 3, "tanh"), LayerNorm(3), Dense(3, 2, "identity")], "softmax")
+        >>> net.widths, size(net)
+        ((4, 3, 3, 2), 29)
+        """
+        maps = by_blocks(layers)
+        if not maps:
+            raise NetworkError("layers: expected at least one; Net((n,), ()) is a network without layers")
+        check_widths(maps)
+        names = tuple(getattr(layer, "activation", "identity") for layer in layers)
+        return cls((maps[0].takes, *(layer.gives for layer in maps)), names, head, loss, maps)
 
     @property
     def L(self) -> int:
-        """Number of layers with parameters."""
+        """Number of layers before the head."""
         return len(self.activations)
+
+    @property
+    def k(self) -> int:
+        """How many networks it is behind `Members`; 1 without."""
+        return next((layer.members for layer in self.layers if isinstance(layer, Members)), 1)
 
     @property
     def K(self) -> int:
         """Number of outputs of the head, the length of y."""
-        return self.widths[-1] + HEADS[self.head].extra
+        return self.widths[-1] // self.k + HEADS[self.head].extra
+
+
+def _dense_layers(net: Net) -> tuple[Layer, ...]:
+    sizes = zip(net.widths[:-1], net.widths[1:], net.activations, strict=True)
+    return tuple(Dense(n, m, name) for n, m, name in sizes)
 
 
 def _own_loss(pair: object) -> Loss:
@@ -148,12 +198,12 @@ def program(d: int, hidden: Sequence[int], K: int) -> Net:
 
 
 def _sizes(net: Net) -> list[int]:
-    """Return r_1, ..., r_L with r_i = n_{i+1} (n_i + 1)."""
-    return [m * (n + 1) for n, m in zip(net.widths[:-1], net.widths[1:], strict=True)]
+    """Return r_1, ..., r_L; r_i = n_{i+1} (n_i + 1) for a dense layer."""
+    return [layer.size for layer in net.layers]
 
 
 def size(net: Net) -> int:
-    """Return the length of w, sum_i n_{i+1} (n_i + 1).
+    """Return the length of w, sum_i r_i, r_i = n_{i+1} (n_i + 1) for a dense layer.
 
     Examples
     --------
@@ -164,7 +214,7 @@ def size(net: Net) -> int:
 
 
 def parameters(net: Net, w: ArrayLike) -> dict[int, Array]:
-    """Return {i: W_i}, one-based views of w = (w_1; ...; w_L).
+    """Return {i: W_i}, one-based views of w = (w_1; ...; w_L); of a layer that is not dense, its vector w_i.
 
     Raises
     ------
@@ -177,26 +227,56 @@ def parameters(net: Net, w: ArrayLike) -> dict[int, Array]:
     {1: array([[1., 2.],
            [3., 4.]])}
     """
-    w = as_vector(w, "w", size(net))
-    ends = np.cumsum(_sizes(net))
-    return {
-        i: rows(w[ends[i - 1] - r : ends[i - 1]], net.widths[i - 1], net.widths[i])
-        for i, r in enumerate(_sizes(net), start=1)
-    }
+    parts = zip(net.layers, split(net.layers, w), strict=True)
+    return {i: layer.shaped(w_i) for i, (layer, w_i) in enumerate(parts, start=1)}
+
+
+def _own(net: Net, w: ArrayLike) -> dict[int, tuple[Layer, Array]]:
+    """Return {i: (layer i, w_i)}."""
+    return dict(enumerate(zip(net.layers, split(net.layers, w), strict=True), start=1))
 
 
 def _loss(net: Net) -> Loss:
     return LOSSES[net.loss] if isinstance(net.loss, str) else net.loss
 
 
+@np.errstate(under="ignore", over="ignore", invalid="ignore")
 def _layers(net: Net, w: ArrayLike, x: ArrayLike) -> tuple[dict[int, Array], dict[int, Array]]:
     """Return z_1..z_{L+1} and the pre-activations t_1..t_L."""
-    W = parameters(net, w)
     z, t = {1: as_vector(x, "x", net.widths[0])}, {}
-    for i in range(1, net.L + 1):
-        t[i] = h(W[i], z[i])
-        z[i + 1] = ACTIVATIONS[net.activations[i - 1]].f(t[i])
+    for i, (layer, w_i) in _own(net, w).items():
+        t[i] = layer.t(w_i, z[i])
+        z[i + 1] = layer.g(w_i, z[i])
     return z, t
+
+
+def _by_member(net: Net, z: Array) -> list[Array]:
+    """Return z_{L+1}, z_{L+2} or a gradient in one of them as its k blocks."""
+    return np.split(z, net.k)
+
+
+def _outputs(net: Net, scores: Array) -> Array:
+    """Return z_{L+2}: the head of each block, one behind another."""
+    return np.concatenate([HEADS[net.head].f(block) for block in _by_member(net, scores)])
+
+
+def _value(net: Net, outputs: Array, y: ArrayLike) -> float:
+    """Return z_{L+3}, the mean of the blocks' losses."""
+    y = as_vector(y, "y", net.K)
+    values = [_loss(net).value(block, y) for block in _by_member(net, outputs)]
+    return sum(values) / net.k if net.k > 1 else values[0]
+
+
+def _back_from_loss(net: Net, outputs: Array, y: ArrayLike) -> Array:
+    """Return q_{L+2}, of each block its gradient over k."""
+    y = as_vector(y, "y", net.K)
+    return np.concatenate([_loss(net).gradient(block, y) for block in _by_member(net, outputs)]) / net.k
+
+
+def _back_from_head(net: Net, scores: Array, q: Array) -> Array:
+    """Return q_{L+1} = B_{L+1}^T q_{L+2}, block by block without the dense matrix."""
+    pairs = zip(_by_member(net, scores), _by_member(net, q), strict=True)
+    return np.concatenate([HEADS[net.head].vjp(block, q_j) for block, q_j in pairs])
 
 
 def scores(net: Net, w: ArrayLike, x: ArrayLike) -> Array:
@@ -207,16 +287,19 @@ def scores(net: Net, w: ArrayLike, x: ArrayLike) -> Array:
 def h_x(net: Net, w: ArrayLike, x: ArrayLike) -> Array:
     """Output of the classifier, h_x(w) = g_{L+1}(g_L(w_L; ... g_1(w_1; x))), shape (K,) (section 7.1).
 
+    Behind `Members` the mean of their outputs.
+
     Examples
     --------
     >>> h_x(notes(2, [], 2), [0.0, 0.0, 1e4], [5.0, 6.0]).round(4)
     array([0.7311, 0.2689])
     """
-    return HEADS[net.head].f(scores(net, w, x))
+    outputs = _outputs(net, scores(net, w, x))
+    return np.asarray(np.mean(_by_member(net, outputs), axis=0)) if net.k > 1 else outputs
 
 
 def f(net: Net, w: ArrayLike, x: ArrayLike, y: ArrayLike) -> float:
-    """Loss of one sample, f_{x,y}(w) = ell_y(h_x(w)) (section 7.1).
+    """Loss of one sample, f_{x,y}(w) = ell_y(h_x(w)) (section 7.1); of members, the mean of their losses.
 
     Parameters
     ----------
@@ -234,7 +317,7 @@ def f(net: Net, w: ArrayLike, x: ArrayLike, y: ArrayLike) -> float:
     >>> float(f(program(1, [], 2), [0.0, 1.0, 0.0, 1.0], [3.0], [1, 0])) == float(np.log(2))
     True
     """
-    return _loss(net).value(h_x(net, w, x), as_vector(y, "y", net.K))
+    return _value(net, _outputs(net, scores(net, w, x)), y)
 
 
 @dataclass(frozen=True)
@@ -246,7 +329,7 @@ class Forward:
     z : dict
         z[1] = x, ..., z[L+1] scores, z[L+2] outputs, z[L+3] the loss.
     t : dict
-        t[1..L], the pre-activations W_i z_i^{;1}.
+        t[1..L], the pre-activations W_i z_i^{;1}; what a layer of another kind applies its activation to.
     A, B : dict
         A[1..L] and B[1..L+1], the dense Jacobians; both empty when they were not asked for.
     """
@@ -292,18 +375,19 @@ def forward_loop(net: Net, w: ArrayLike, x: ArrayLike, y: ArrayLike, *, dense: b
     """
     z, t = _layers(net, w, x)
     A, B = _jacobians(net, w, z) if dense else ({}, {})
-    z[net.L + 2] = HEADS[net.head].f(z[net.L + 1])
-    z[net.L + 3] = as_numbers(_loss(net).value(z[net.L + 2], as_vector(y, "y", net.K)))[()]
+    z[net.L + 2] = _outputs(net, z[net.L + 1])
+    z[net.L + 3] = as_numbers(_value(net, z[net.L + 2], y))[()]
     return Forward(z, t, A, B)
 
 
+@np.errstate(under="ignore", over="ignore", invalid="ignore")
 def _jacobians(net: Net, w: ArrayLike, z: dict[int, Array]) -> tuple[dict[int, Array], dict[int, Array]]:
     """Return A_1..A_L and B_1..B_{L+1}."""
-    names = dict(enumerate(net.activations, start=1))
-    W = parameters(net, w)
-    A = {i: A_tilde(W[i], z[i], names[i]) for i in W}
-    B = {i: B_tilde(W[i], z[i], names[i]) for i in W}
-    return A, {**B, net.L + 1: HEADS[net.head].jacobian(z[net.L + 1])}
+    own = _own(net, w)
+    A = {i: layer.A(w_i, z[i]) for i, (layer, w_i) in own.items()}
+    B = {i: layer.B(w_i, z[i]) for i, (layer, w_i) in own.items()}
+    head = block_diagonal([HEADS[net.head].jacobian(block) for block in _by_member(net, z[net.L + 1])])
+    return A, {**B, net.L + 1: head}
 
 
 @np.errstate(under="ignore", over="ignore", invalid="ignore")  # -y/0 makes infinities and NaN here
@@ -318,26 +402,25 @@ def backward_loop(net: Net, w: ArrayLike, forward: Forward, y: ArrayLike) -> Bac
     Section 7.2, "Backward layer loop". q_1, the gradient with respect to x, is dropped there and kept here.
     """
     L = net.L
-    q = {L + 2: _loss(net).gradient(forward.z[L + 2], as_vector(y, "y", net.K))}
+    q = {L + 2: _back_from_loss(net, forward.z[L + 2], y)}
     if forward.B:
         q[L + 1] = forward.B[L + 1].T @ q[L + 2]
     else:
-        q[L + 1] = HEADS[net.head].vjp(forward.z[L + 1], q[L + 2])
+        q[L + 1] = _back_from_head(net, forward.z[L + 1], q[L + 2])
     return _down(net, w, forward, q)
 
 
 @np.errstate(under="ignore", over="ignore", invalid="ignore")
 def _down(net: Net, w: ArrayLike, forward: Forward, q: dict[int, Array]) -> Backward:
     """Continue from q_{L+1} down to q_1 and p_1."""
-    W, p = parameters(net, w), {}
-    for i in range(net.L, 0, -1):
+    p = {}
+    for i, (layer, w_i) in reversed(_own(net, w).items()):
         if forward.A:
             p[i] = forward.A[i].T @ q[i + 1]
             q[i] = forward.B[i].T @ q[i + 1]
         else:
-            name = net.activations[i - 1]
-            p[i] = A_tilde_vjp(W[i], forward.z[i], q[i + 1], name)
-            q[i] = B_tilde_vjp(W[i], forward.z[i], q[i + 1], name)
+            p[i] = layer.A_vjp(w_i, forward.z[i], q[i + 1])
+            q[i] = layer.B_vjp(w_i, forward.z[i], q[i + 1])
     return Backward(q, p)
 
 
@@ -395,8 +478,10 @@ def _fused(net: Net, w: ArrayLike, x: ArrayLike, y: ArrayLike) -> tuple[Forward,
         known = ", ".join(" + ".join(names) for names in FUSED)
         raise NetworkError(f"no fused form of {net.head} + {net.loss}; there are: {known}")
     z, t = _layers(net, w, x)
-    value, q = FUSED[net.head, net.loss](z[net.L + 1], as_vector(y, "y", net.K))
-    return Forward(z, t, {}, {}), value, q
+    y = as_vector(y, "y", net.K)
+    pairs = [FUSED[net.head, net.loss](block, y) for block in _by_member(net, z[net.L + 1])]
+    value = sum(v for v, _ in pairs) / net.k if net.k > 1 else pairs[0][0]
+    return Forward(z, t, {}, {}), value, np.concatenate([q for _, q in pairs]) / net.k
 
 
 def f_fused(net: Net, w: ArrayLike, x: ArrayLike, y: ArrayLike) -> float:
@@ -438,19 +523,84 @@ def _batch(X: ArrayLike, Y: ArrayLike) -> tuple[Array, Array]:
     return X, Y
 
 
-def mean_f(net: Net, w: ArrayLike, X: ArrayLike, Y: ArrayLike) -> float:
-    """Mean loss over the rows of X (N, n_1) and Y (N, K); the notes' columns x and y are rows here."""
+def for_training(net: Net, masks: Sequence[ArrayLike] = ()) -> Net:
+    """Return the network as a step of training sees it: batch statistics, and dropouts with these masks.
+
+    Parameters
+    ----------
+    masks : sequence of array, shape (N, n)
+        One for each dropout with a rate above 0, in the order of layers, a sample a row (behind `Members`, its k blocks
+        one behind another): 1 where an entry is kept, else 0.
+
+    Raises
+    ------
+    NetworkError
+        When there are fewer or more masks than dropouts.
+    """
+    left = iter(masks)
+    layers = in_training(net.layers, left)
+    if next(left, None) is not None:
+        raise NetworkError(f"masks: expected one for each dropout, got {len(masks)}, more than there are")
+    return replace(net, layers=layers)
+
+
+def mean_f(
+    net: Net, w: ArrayLike, X: ArrayLike, Y: ArrayLike, *, training: bool = False, masks: Sequence[ArrayLike] = ()
+) -> float:
+    """Mean loss over the rows of X (N, n_1) and Y (N, K); the notes' columns x and y are rows here.
+
+    Parameters
+    ----------
+    training : bool
+        Whether batch normalisation takes the statistics of X as one batch, and dropout its masks.
+    masks : sequence of array
+        As :func:`for_training` takes them.
+    """
     X, Y = _batch(X, Y)
-    return sum(f(net, w, x, y) for x, y in zip(X, Y, strict=True)) / len(X)
+    net = for_training(net, masks) if training else net
+    return _mean_value(net, _scores_of_batch(net, w, X)[-1], Y)
 
 
-def mean_gradient(net: Net, w: ArrayLike, X: ArrayLike, Y: ArrayLike) -> Array:
-    """Gradient of the mean loss, (1/N) sum of the samples' gradients, shape (size(net),).
+@np.errstate(under="ignore", over="ignore", invalid="ignore")
+def _scores_of_batch(net: Net, w: ArrayLike, X: Array) -> list[Array]:
+    """Return Z_1, ..., Z_{L+1} of a batch."""
+    return forward_batch(net.layers, w, X)
+
+
+def _mean_value(net: Net, S: Array, Y: Array) -> float:
+    return sum(_value(net, _outputs(net, s), y) for s, y in zip(S, Y, strict=True)) / len(S)
+
+
+@np.errstate(under="ignore", over="ignore", invalid="ignore")
+def mean_gradient(
+    net: Net, w: ArrayLike, X: ArrayLike, Y: ArrayLike, *, training: bool = False, masks: Sequence[ArrayLike] = ()
+) -> Array:
+    """Gradient of :func:`mean_f`, by the loops on the batch as one, shape (size(net),).
+
+    Without batch normalisation in training it is (1/N) times the sum of the samples' gradients.
 
     Raises
     ------
     ShapeError
         When X and Y are not matrices with the same number of rows, at least one.
+    NetworkError
+        When there is not one mask for each dropout.
     """
     X, Y = _batch(X, Y)
-    return np.asarray(np.mean([gradient(net, w, x, y) for x, y in zip(X, Y, strict=True)], axis=0))
+    net = for_training(net, masks) if training else net
+    Zs = forward_batch(net.layers, w, X)
+    back = [_back_from_head(net, s, _back_from_loss(net, _outputs(net, s), y)) for s, y in zip(Zs[-1], Y, strict=True)]
+    return backward_batch(net.layers, w, Zs, np.array(back) / len(X))[0]
+
+
+def moved_statistics(net: Net, w: ArrayLike, X: ArrayLike, *, masks: Sequence[ArrayLike] = ()) -> Array:
+    """Return w after the forward loop of a training step on the batch X: running statistics have moved.
+
+    Examples
+    --------
+    >>> from layerloop.maths.layers import BatchNorm
+    >>> net = Net.of([BatchNorm(1, momentum=0.5)], "identity", "mse")
+    >>> moved_statistics(net, [1.0, 0.0, 0.0, 1.0], [[2.0], [6.0]])  # mean 4, variance 8 by N - 1
+    array([1. , 0. , 2. , 4.5])
+    """
+    return moved(for_training(net, masks).layers, w, X)
