@@ -11,6 +11,7 @@ import pytest
 
 from layerloop.cli import COMMANDS
 from layerloop.layers import LAYERS
+from layerloop.losses import LOSSES
 from layerloop.optim import RULES, SCHEDULES
 
 ROOT = Path(__file__).parents[1]
@@ -33,6 +34,13 @@ def test_the_page_of_layers_runs_and_has_a_row_for_each() -> None:
     run(["state = setup(Adam(), m)", step, members], names)
     rows = set(re.findall(r"^\| `(\w+)\(", (ROOT / "docs/layers.md").read_text(encoding="utf-8"), flags=re.MULTILINE))
     assert rows == {kind.__name__ for kind in LAYERS.values()}
+
+
+def test_the_page_of_losses_runs_and_has_a_row_for_each() -> None:
+    names = run(python_blocks("docs/losses.md"), {"X": np.eye(3), "y": [0, 1, 1], "w": [1, 2, 3]})
+    assert (repr(names["robust"]), repr(names["bands"])) == ("huber:delta=0.5", "quantile:levels=0.1,0.5,0.9")
+    rows = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/losses.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
+    assert rows == list(LOSSES)
 
 
 def test_the_page_of_letters_runs() -> None:

@@ -14,6 +14,7 @@ from layerloop import Chain, Dense, Inputs, gradient_check, params, value_and_gr
 from layerloop.errors import LabelError, SettingError, ShapeError
 from layerloop.gradient_check import check_gradient, notes_net
 from layerloop.layers import ACTIVATIONS
+from layerloop.losses import spec_of
 from layerloop.maths.loops import h_x, parameters
 from layerloop.settings import FLOATS
 
@@ -24,6 +25,14 @@ FITTING = (
     ("identity", "logitcrossentropy"),
     ("identity", "mse"),
     ("softmax", "mse"),
+    ("sigmoid", "binarycrossentropy"),
+    ("identity", "logitbinarycrossentropy"),
+    ("exp", "poisson"),
+    ("sigmoid", "mae"),
+    ("identity", "huber:delta=0.1"),
+    ("identity", "quantile:levels=0.1,0.5,0.9"),
+    ("softmax", "crossentropy:smoothing=0.1"),
+    ("identity", "logitcrossentropy:smoothing=0.1"),
 )
 
 
@@ -37,7 +46,7 @@ def network(activation: str = "tanh", head: str = "softmax", dtype: str = "float
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_every_network_passes(activation: str, head: str, loss: str, dtype: str) -> None:
     m = network(activation, head, dtype)
-    y: object = 1 if "entropy" in loss else np.linspace(0, 1, m.architecture.n_out)
+    y: object = 1 if spec_of(loss).row.targets == "classes" else np.linspace(0, 1, m.architecture.n_out)
     found = check_gradient(m, X, y, loss)
     assert found.passed, str(found)
     assert (found.loops.checked, found.loops.size) == (m.architecture.size, m.architecture.size)

@@ -39,7 +39,18 @@ from layerloop.network import (
 from layerloop.optim import Adam, Descent
 from layerloop.plan import Architecture
 from layerloop.preprocessing import Inputs, standardised
-from layerloop.vocabulary import crossentropy, logitcrossentropy, modified_softmax, mse, relu, sigmoid, softmax, tanh
+from layerloop.training import train
+from layerloop.vocabulary import (
+    crossentropy,
+    logitcrossentropy,
+    modified_softmax,
+    mse,
+    quantile,
+    relu,
+    sigmoid,
+    softmax,
+    tanh,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -337,7 +348,7 @@ def test_figures_of_scores_and_of_a_loss_of_ones_own() -> None:
         ((Dense(4, 3), softmax, softmax), NetworkError, "at most one head"),
         (([Dense(4, 3)],), NetworkError, "a chain is layers"),
         ((Dense(4, 3), Dense(4, 2)), NetworkError, r"layer 2, Dense\(4, 2\), takes 4 numbers, but layer 1 gives 3"),
-        ((Dense(4, 3), sigmoid), NetworkError, r"an activation belongs to its layer: Dense\(4, 3, sigmoid\)"),
+        ((Dense(4, 3), relu), NetworkError, r"an activation belongs to its layer: Dense\(4, 3, relu\)"),
         ((Dense(4, 3), "sofmax"), UnknownNameError, "unknown head 'sofmax'. Did you mean 'softmax'"),
     ],
 )
@@ -476,3 +487,75 @@ def test_arguments_in_the_wrong_order_are_named() -> None:
         accuracy(np.eye(3), m, [0, 1, 1])  # type: ignore[arg-type]
     with pytest.raises(IndexError, match="there is no layer 9"):
         m[9]
+
+
+# -- losses and weights ------------------------------------------------------------------------------------------------
+
+
+def test_weights_reach_a_loss_of_ones_own_as_a_third_argument_or_it_says_that_it_takes_none() -> None:
+    m, X, y, w = Chain(Dense(3, 2), softmax, dtype="float64"), np.eye(3), np.array([0, 1, 1]), np.array([1.0, 2.0, 0.0])
+
+    def value(P: np.ndarray, y: np.ndarray, w: np.ndarray) -> float:
+        return float(-(w * np.log(P[np.arange(3), y])).sum() / 3)
+
+    def gradient(P: np.ndarray, y: np.ndarray, w: np.ndarray) -> np.ndarray:
+        return -np.eye(2)[y] / P * w[:, None] / 3
+
+    a, b = (value_and_gradient(m, X, y, loss, weights=w) for loss in ((value, gradient), crossentropy))
+    assert a[0] == pytest.approx(b[0], rel=1e-14)
+    np.testing.assert_allclose(a[1].flat, b[1].flat, rtol=1e-12)
+    with pytest.raises(NetworkError, match="takes the weights of the rows as a third argument"):
+        value_and_gradient(m, X, y, (lambda P, y: 0.0, lambda P, y: P), weights=w)
+
+
+def test_weighted_figures_are_those_of_pytorch() -> None:
+    # PyTorch 2.13.0: cross_entropy(scores, y, weight=(1, 2, 0.5)) in float64, the mean weighted by the classes
+    S, y = np.array([[0.3, -1.2, 2.0], [1.0, 0.5, -0.5], [0.0, 0.0, 1.0]]), np.array([1, 0, 2])
+    m = Chain(Dense(3, 3), dtype="float64")
+    params(m)["layer1.weight"][...] = np.eye(3)
+    own = np.array([1.0, 2.0, 0.5])[y]
+    found = evaluate(m, S, y, logitcrossentropy, weights=own)
+    assert found["loss"] == pytest.approx(2.195198700630953, rel=1e-14)
+    assert found["accuracy"] == pytest.approx(1.5 / 3.5)  # the first row, of weight 2, is missed
+    loader = DataLoader((S, y), class_weight={0: 1.0, 1: 2.0, 2: 0.5})
+    np.testing.assert_allclose(loader.weights, own * 3 / 3.5)
+    _, gradient = value_and_gradient(m, S, y, logitcrossentropy, weights=loader.weights)
+    slopes = [0.08532506410479496 - 0.12955731792394867 + 0.030277365373869346,
+              -0.5523899762101935 + 0.09471398869259756 + 0.030277365373869346,
+              0.4670649121053985 + 0.0348433292313511 - 0.06055473074773869]  # fmt: skip
+    np.testing.assert_allclose(gradient["layer1.bias"], slopes, rtol=1e-13)
+
+
+@pytest.mark.parametrize("loss", ["binarycrossentropy", "logitbinarycrossentropy"])
+def test_accuracy_of_yes_or_no_is_by_single_entries(loss: str) -> None:
+    head = [] if loss.startswith("logit") else [sigmoid]
+    m = Chain(Dense(2, 2), *head, dtype="float64")
+    params(m)["layer1.weight"][...] = np.eye(2)
+    X, Y = np.array([[3.0, -1.0], [2.0, 1.0]]), np.array([[1, 0], [1, 0]])
+    assert evaluate(m, X, Y, loss)["accuracy"] == 0.75
+    assert evaluate(m, X, Y, loss, weights=[3, 1])["accuracy"] == (3 + 0.5) / 4
+    assert (
+        evaluate(m[:1] if head else m, X[:, :1].repeat(2, axis=1), [0, 0], "logitbinarycrossentropy")["accuracy"] == 0.5
+    )
+
+
+def test_one_value_a_row_serves_all_quantiles() -> None:
+    m = Chain(Dense(2, 3), dtype="float64")
+    X, y, loss = np.eye(2), np.array([1.0, 2.0]), quantile.with_(levels=(0.1, 0.5, 0.9))
+    repeated = np.repeat(y[:, None], 3, axis=1)
+    assert evaluate(m, X, y, loss) == evaluate(m, X, repeated, loss) == {"loss": loss(m(X), repeated)}
+    with pytest.raises(ShapeError, match="gives 3 outputs"):
+        evaluate(m, X, y, quantile)
+
+
+@pytest.mark.parametrize(
+    ("loss", "words"),
+    [
+        ("crossentropy", "takes probabilities, but this chain has no softmax: add one, or use logitcrossentropy"),
+        ("binarycrossentropy", "has no sigmoid: add one, or use logitbinarycrossentropy"),
+        ("poisson", "takes positive rates, but this chain has no exp: add one"),
+    ],
+)
+def test_training_says_which_head_is_missing(loss: str, words: str) -> None:
+    with pytest.raises(NetworkError, match=words):
+        train(Chain(Dense(2, 2)), DataLoader((np.eye(2), np.eye(2))), loss)

@@ -13,6 +13,8 @@ from layerloop.engine import heads as engine_heads
 from layerloop.engine import losses as engine_losses
 from layerloop.errors import NetworkError, SettingError, UnknownNameError
 from layerloop.layers import ACTIVATIONS, Dense, known_name
+from layerloop.losses import LOSSES as LOSS_TABLE
+from layerloop.losses import LossSpec, spec_of
 from layerloop.plan import FUSED, HEADS, LOSSES, Architecture, Plan, fused_name
 
 NETWORK = Architecture((Dense(3, 4, "tanh"), Dense(4, 2)), "softmax", 3)
@@ -28,7 +30,7 @@ def rows_of(table: object) -> list[str]:
         (ACTIVATIONS, engine_activations.ACTIVATIONS, maths.activations.ACTIVATIONS),
         (HEADS, engine_heads.HEADS, maths.heads.HEADS),
         # Scores behind the identity go through the fused form, so the engine needs no row for them.
-        (LOSSES, [*engine_losses.LOSSES, "logitcrossentropy"], maths.losses.LOSSES),
+        (LOSSES, {*engine_losses.LOSSES, *(loss for head, loss in FUSED if head == "identity")}, maths.losses.LOSSES),
     ],
     ids=["activations", "heads", "losses"],
 )
@@ -42,42 +44,80 @@ def test_every_row_is_a_public_word_and_every_word_a_row() -> None:
         assert words == set(names)
         assert all(getattr(vocabulary, name).name == name for name in names)
     heads = {name for name, value in vars(vocabulary).items() if isinstance(value, vocabulary.Head)}
-    assert heads == set(HEADS) - {"identity"}
+    assert heads == set(HEADS) - set(ACTIVATIONS)  # sigmoid is both, by where it stands
 
 
 def test_every_fused_form_is_in_the_engine_and_every_form_of_the_engine_is_named() -> None:
     assert set(FUSED.values()) == set(engine_losses.FUSED)
     assert {name for pair in FUSED for name in pair} <= {*HEADS, *LOSSES}
-    assert set(maths.losses.FUSED) == {pair for pair in FUSED if pair[1] == "crossentropy"}
+    assert set(maths.losses.FUSED) == {pair for pair in FUSED if pair[0] != "identity"}
 
 
-def test_every_cross_entropy_that_fits_its_head_is_fused_and_no_other_pair() -> None:
+def test_every_loss_that_is_made_for_its_head_is_fused_and_no_other_pair() -> None:
     fused = {
         (head, loss): fused_name(head, loss)
         for head in HEADS
         for loss in LOSSES
-        if loss != "logitcrossentropy" or head == "identity"
+        if not LOSS_TABLE[loss].scores or head == "identity"
     }
     assert {pair for pair, name in fused.items() if name} == set(FUSED)
     assert fused["softmax", "crossentropy"] == "softmax_crossentropy"
     assert fused["modified_softmax", "crossentropy"] == "modified_softmax_crossentropy"
     assert fused["identity", "logitcrossentropy"] == "softmax_crossentropy"
+    made_for = {(row.head, name) for name, row in LOSS_TABLE.items() if row.head and not row.scores}
+    assert {pair for pair in FUSED if pair[0] not in ("identity", "modified_softmax")} == made_for
+    assert {loss for head, loss in FUSED if head == "identity"} == {n for n, row in LOSS_TABLE.items() if row.scores}
     assert fused["softmax", "mse"] is None
     assert Plan(NETWORK, "crossentropy").fused == "softmax_crossentropy"
     assert Plan(NETWORK, (lambda P, y: 0.0, lambda P, y: P)).fused is None
 
 
-@pytest.mark.parametrize("head", ["softmax", "modified_softmax"])
-def test_scores_behind_a_head_are_an_error_with_a_hint(head: str) -> None:
+@pytest.mark.parametrize("head", HEADS[1:])
+@pytest.mark.parametrize("loss", ["crossentropy", "binarycrossentropy"])
+def test_scores_behind_a_head_are_an_error_with_a_hint(head: str, loss: str) -> None:
     network = Architecture((Dense(3, 2),), head, 3)
-    with pytest.raises(NetworkError, match=f"ends in {head}: use crossentropy .* or leave the head off"):
-        Plan(network, "logitcrossentropy")
+    with pytest.raises(NetworkError, match=f"ends in {head}: use {loss} .* or leave the head off"):
+        Plan(network, f"logit{loss}")
+
+
+def test_a_loss_carries_its_settings_as_plain_data_and_as_text() -> None:
+    network = Architecture((Dense(3, 2),), "identity", 3)
+    plan = Plan(network, "quantile:levels=0.1,0.9")
+    assert plan.loss == LossSpec("quantile", (("levels", (0.1, 0.9)),))
+    assert plan.loss == spec_of(vocabulary.quantile.with_(levels=[0.1, 0.9])) == spec_of(str(plan.loss))
+    assert (str(plan.loss), str(spec_of("huber:delta=1"))) == ("quantile:levels=0.1,0.9", "huber")
+    assert plan.loss.columns(2) == (0.1, 0.9)
+    assert spec_of("huber:delta=0.5").in_units(4.0) == spec_of("huber:delta=0.125")
+    assert spec_of("mse").in_units(4.0) == spec_of("mse")
+    with pytest.raises(NetworkError, match=r"has 3 levels, but the network has 2 outputs: one level, or one for each"):
+        Plan(network, "quantile:levels=0.1,0.5,0.9")
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "words"),
+    [
+        ("huber:dleta=1", UnknownNameError, "unknown setting 'dleta' of huber. Did you mean 'delta'"),
+        ("mse:delta=1", UnknownNameError, "unknown setting 'delta' of mse. It has none"),
+        ("hubber:delta=1", UnknownNameError, "unknown loss 'hubber'. Did you mean 'huber'"),
+        ("huber:delta=0", SettingError, "huber: delta must be positive and finite, got '0'"),
+        ("huber:delta=inf", SettingError, "huber: delta must be positive and finite"),
+        ("huber:delta=1,2", SettingError, "huber: delta must be positive"),
+        ("huber:delta", SettingError, "huber: delta must be positive and finite, got ''"),
+        ("crossentropy:smoothing=1", SettingError, r"crossentropy: smoothing must be in \[0, 1\)"),
+        ("crossentropy:smoothing=nan", SettingError, "smoothing must be in"),
+        ("quantile:levels=0.1,1", SettingError, r"quantile: levels must be one or several in \(0, 1\)"),
+        ("quantile:levels=,", SettingError, "levels must be one or several"),
+    ],
+)
+def test_a_setting_is_checked_where_it_is_made(text: str, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        spec_of(text)
 
 
 def test_which_losses_take_class_indices() -> None:
     scores = Architecture((Dense(3, 2),), "identity", 3)
     taken = {loss: Plan(scores, loss).integer_targets for loss in LOSSES}
-    assert taken == {"crossentropy": True, "logitcrossentropy": True, "mse": False}
+    assert {loss for loss, yes in taken.items() if yes} == {"crossentropy", "logitcrossentropy"}
     assert not Plan(scores, (lambda P, y: 0.0, lambda P, y: P)).integer_targets
 
 

@@ -8,8 +8,8 @@ import pytest
 from layerloop import maths, vocabulary
 from layerloop.errors import InputError, LabelError, ShapeError, UnknownNameError
 from layerloop.layers import ACTIVATIONS, Dense
+from layerloop.targets import checked_targets
 from layerloop.vocabulary import (
-    checked_targets,
     crossentropy,
     logitcrossentropy,
     modified_softmax,
@@ -85,44 +85,54 @@ def test_zero_times_log_zero_is_zero_and_a_lost_class_is_infinite() -> None:
 
 
 @pytest.mark.parametrize(
-    ("y", "classes", "kind", "message"),
+    ("y", "kind", "error", "message"),
     [
-        ([0, 3, 1], True, LabelError, "y holds class 3, but the network has 3 outputs: classes 0 to 2"),
-        ([0, -1, 1], True, LabelError, "y holds class -1"),
-        ([0, 0.5, 1], True, LabelError, "whole class indices for a cross-entropy, got 0.5; for values use loss=mse"),
-        ([0, np.nan, 1], True, LabelError, "whole class indices"),
-        ([0, np.inf, 1], True, LabelError, "y holds class inf"),
-        (["a", "b", "c"], True, LabelError, "turn names into class indices"),
-        ([None, 1, 2], True, LabelError, "y must hold numbers, got dtype object"),
-        ([0, 1], True, ShapeError, r"3 rows of X want as many targets, got y of shape \(2,\)"),
-        (1, True, ShapeError, r"got y of shape \(\)"),
-        ([[1, 0]] * 3, True, ShapeError, r"so y must be \(3, 3\), got \(3, 2\)"),
-        ([[1, 1, 0]] * 3, True, LabelError, "every row of y must be a distribution"),
-        ([[2, -1, 0]] * 3, True, LabelError, "every row of y must be a distribution"),
-        ([[np.nan, 0, 1]] * 3, True, InputError, "NaN"),
-        ([0, 1, 2], False, ShapeError, r"must be \(3, 3\), got \(3,\); onehotbatch\(y, labels\) turns"),
-        ([[np.inf, 0, 1]] * 3, False, InputError, "infinity"),
-        ([[1e300, 0, 1]] * 3, False, InputError, "too large for float32"),
+        ([0, 3, 1], "classes", LabelError, "y holds class 3, but the network has 3 outputs: classes 0 to 2"),
+        ([0, -1, 1], "classes", LabelError, "y holds class -1"),
+        (
+            [0, 0.5, 1],
+            "classes",
+            LabelError,
+            "whole class indices for a cross-entropy, got 0.5; for values use loss=mse",
+        ),
+        ([0, np.nan, 1], "classes", LabelError, "whole class indices"),
+        ([0, np.inf, 1], "classes", LabelError, "y holds class inf"),
+        (["a", "b", "c"], "classes", LabelError, "turn names into class indices"),
+        ([None, 1, 2], "classes", LabelError, "y must hold numbers, got dtype object"),
+        ([0, 1], "classes", ShapeError, r"3 rows of X want as many targets, got y of shape \(2,\)"),
+        (1, "classes", ShapeError, r"got y of shape \(\)"),
+        ([[1, 0]] * 3, "classes", ShapeError, r"so y must be \(3, 3\), got \(3, 2\)"),
+        ([[1, 1, 0]] * 3, "classes", LabelError, "every row of y must be a distribution"),
+        ([[2, -1, 0]] * 3, "classes", LabelError, "every row of y must be a distribution"),
+        ([[np.nan, 0, 1]] * 3, "classes", InputError, "NaN"),
+        ([0, 1, 2], "values", ShapeError, r"must be \(3, 3\), got \(3,\); onehotbatch\(y, labels\) turns"),
+        ([[np.inf, 0, 1]] * 3, "values", InputError, "infinity"),
+        ([[0, 0.5, 1.5]] * 3, "shares", LabelError, r"must lie in \[0, 1\], got 1.5"),
+        ([[0, 0.5, -1]] * 3, "shares", LabelError, r"must lie in \[0, 1\], got -1"),
+        ([0, 3, 1], "shares", LabelError, "y holds class 3, but the network has 3 outputs"),
+        ([[0, 2, -1]] * 3, "counts", LabelError, "y holds counts, from 0 on, got -1"),
+        ([[0, np.inf, 1]] * 3, "counts", InputError, "infinity"),
+        ([[1e300, 0, 1]] * 3, "values", InputError, "too large for float32"),
     ],
 )
-def test_targets_that_do_not_fit_are_named(y: object, classes: bool, kind: type[Exception], message: str) -> None:
-    with pytest.raises(kind, match=message):
-        checked_targets(np.asarray(y), 3, "float32", classes=classes, rows=3)
+def test_targets_that_do_not_fit_are_named(y: object, kind: str, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        checked_targets(np.asarray(y), 3, "float32", kind=kind, rows=3)
 
 
 def test_no_rows_at_all_are_refused() -> None:
     with pytest.raises(ShapeError, match="X has no rows; at least one is needed"):
-        checked_targets(np.zeros(0), 3, "float32", classes=True, rows=0)
+        checked_targets(np.zeros(0), 3, "float32", kind="classes", rows=0)
 
 
 def test_targets_in_the_form_that_an_engine_takes() -> None:
-    index = checked_targets(np.array([2.0, 0.0]), 3, "float32", classes=True, rows=2)
+    index = checked_targets(np.array([2.0, 0.0]), 3, "float32", kind="classes", rows=2)
     assert (index.dtype, index.tolist()) == (np.int64, [2, 0])
-    hot = checked_targets(np.array([[0, 0, 1], [1, 0, 0]]), 3, "float32", classes=True, rows=2)
+    hot = checked_targets(np.array([[0, 0, 1], [1, 0, 0]]), 3, "float32", kind="classes", rows=2)
     assert hot.tolist() == [2, 0]
-    soft = checked_targets(np.array([[0, 0.5, 0.5]]), 3, "float32", classes=True, rows=1)
+    soft = checked_targets(np.array([[0, 0.5, 0.5]]), 3, "float32", kind="classes", rows=1)
     assert (soft.dtype, soft.shape) == (np.float32, (1, 3))
-    column = checked_targets(np.array([1, 2]), 1, "float64", classes=False, rows=2)
+    column = checked_targets(np.array([1, 2]), 1, "float64", kind="values", rows=2)
     assert (column.dtype, column.tolist()) == (np.float64, [[1], [2]])
 
 

@@ -82,19 +82,26 @@ if TYPE_CHECKING:
     from layerloop.training import throttle as throttle
     from layerloop.training import train as train
     from layerloop.training import write_history as write_history
+    from layerloop.vocabulary import binarycrossentropy as binarycrossentropy
     from layerloop.vocabulary import crossentropy as crossentropy
     from layerloop.vocabulary import elu as elu
+    from layerloop.vocabulary import exp as exp
     from layerloop.vocabulary import gelu as gelu
     from layerloop.vocabulary import hard_sigmoid as hard_sigmoid
+    from layerloop.vocabulary import huber as huber
     from layerloop.vocabulary import identity as identity
     from layerloop.vocabulary import leaky_relu as leaky_relu
+    from layerloop.vocabulary import logitbinarycrossentropy as logitbinarycrossentropy
     from layerloop.vocabulary import logitcrossentropy as logitcrossentropy
+    from layerloop.vocabulary import mae as mae
     from layerloop.vocabulary import mish as mish
     from layerloop.vocabulary import modified_softmax as modified_softmax
     from layerloop.vocabulary import mse as mse
     from layerloop.vocabulary import onecold as onecold
     from layerloop.vocabulary import onehot as onehot
     from layerloop.vocabulary import onehotbatch as onehotbatch
+    from layerloop.vocabulary import poisson as poisson
+    from layerloop.vocabulary import quantile as quantile
     from layerloop.vocabulary import relu as relu
     from layerloop.vocabulary import selu as selu
     from layerloop.vocabulary import sigmoid as sigmoid
@@ -115,6 +122,8 @@ _HOME = {
     **dict.fromkeys(("FlatCos", "LazyAdam", "OneCycle", "ReduceOnPlateau", "StepDecay", "Warmup"), "optim"),
     **dict.fromkeys(("BatchNorm", "Dense", "Dropout", "Embedding", "LayerNorm", "Members", "Parametric"), "layers"),
     **dict.fromkeys(("Periodic", "PiecewiseLinear", "Residual", "Scale"), "layers"),
+    **dict.fromkeys(("binarycrossentropy", "logitbinarycrossentropy", "exp"), "vocabulary"),
+    **dict.fromkeys(("mae", "huber", "quantile", "poisson"), "vocabulary"),
     "classifier": "readings",
     "check_gradient": "gradient_check",
     **dict.fromkeys(("Inputs", "standardised"), "preprocessing"),

@@ -10,12 +10,14 @@ import numpy as np
 from layerloop.arraylike import Samples, as_array
 from layerloop.csr import Csr, is_sparse
 from layerloop.layers import Dense, Residual
+from layerloop.losses import LossSpec
 from layerloop.maths.checks import GradientCheck
 from layerloop.maths.checks import check_gradient as check_loops
 from layerloop.maths.layers import LAYERS
 from layerloop.maths.layers import Residual as AroundNotes
 from layerloop.maths.loops import Net, gradient, parameters
 from layerloop.maths.losses import Loss as OneSampleLoss
+from layerloop.maths.losses import loss_named
 from layerloop.network import AnyLoss, Chain, class_indices, make_plan, value_and_gradient
 from layerloop.preprocessing import as_rows
 from layerloop.vocabulary import crossentropy
@@ -73,8 +75,9 @@ def notes_layer(layer: Layer) -> NotesLayer:
 
 def _of_one(plan: Plan, y: ArrayLike) -> str | OneSampleLoss:
     """Return the plan's loss as a loss of one sample; a custom pair sees a batch of one, with y as it is given."""
-    if isinstance(plan.loss, str):
-        return plan.loss
+    if isinstance(plan.loss, LossSpec):
+        name = plan.loss.name
+        return name if str(plan.loss) == name else loss_named(name, **dict(plan.loss.settings))
     value, slope = plan.loss
     target = as_array(y, "y")[np.newaxis]
     return OneSampleLoss(

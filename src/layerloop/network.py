@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias, overload
@@ -11,16 +12,20 @@ import numpy as np
 from layerloop import describe, optim
 from layerloop.arraylike import Samples, as_array
 from layerloop.csr import Csr
+from layerloop.data.weights import checked_weights, normalised
 from layerloop.engine import Rows, kept, make_engine
 from layerloop.errors import InputError, LabelError, NetworkError, ShapeError, did_you_mean, expect
+from layerloop.figures import figures_of
 from layerloop.initialise import initial
 from layerloop.layers import ACTIVATIONS, Dense, Kind, known_name, width_into
 from layerloop.layers import Layer as AnyLayer
-from layerloop.plan import HEADS, LOSSES, Architecture, Plan
+from layerloop.losses import LossSpec, spec_of
+from layerloop.plan import HEADS, Architecture, Plan
 from layerloop.prediction import blocks, predict
 from layerloop.preprocessing import Inputs, as_rows
 from layerloop.settings import float_name, whole
-from layerloop.vocabulary import Activation, Head, Loss, check_length, checked_targets, crossentropy
+from layerloop.targets import check_length, checked_targets
+from layerloop.vocabulary import Activation, Head, Loss, crossentropy
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +38,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.floating]
 
-AnyLoss: TypeAlias = "Loss | str | Pair"
+AnyLoss: TypeAlias = "Loss | LossSpec | str | Pair"
 
 
 class Parameters(Mapping[str, "Floats"]):
@@ -125,7 +130,7 @@ class Chain:
 
     Parameters
     ----------
-    *layers : Dense or another kind of layer, then at most one of softmax and modified_softmax
+    *layers : Dense or another kind of layer, then at most one of softmax, modified_softmax, sigmoid and exp
         From input to output.
     seed : int or Generator
         Draws the weights: Glorot-uniform, biases zero. The same seed gives the same weights.
@@ -333,7 +338,7 @@ def _architecture(layers: Sequence[AnyLayer | Head | Activation | str]) -> Archi
         raise NetworkError(f"a chain is layers, then at most one head ({', '.join(HEADS[1:])}); got {layers}")
     head = rest[0] if rest else "identity"
     name = getattr(head, "name", head)
-    if name in ACTIVATIONS and name != "identity":
+    if name in ACTIVATIONS and name not in HEADS:
         raise NetworkError(f"an activation belongs to its layer: Dense({kinds[-1].n_in}, {kinds[-1].n_out}, {name})")
     return Architecture(tuple(kinds), known_name(head, HEADS, "head"), width_into(kinds))
 
@@ -381,17 +386,18 @@ def make_plan(m: Chain, loss: AnyLoss, seed: int = 0) -> Plan:
         if len(loss) != 2 or not all(map(callable, loss)):
             raise NetworkError("a custom loss is a pair of functions (value, gradient) of (outputs, y)")
         return Plan(m.architecture, loss, m.dtype, seed)
-    return Plan(m.architecture, known_name(loss, LOSSES, "loss"), m.dtype, seed)
+    return Plan(m.architecture, spec_of(loss), m.dtype, seed)
 
 
 def targets_for(m: Chain, y: NDArray[np.generic], plan: Plan, rows: int) -> NDArray[np.generic]:
     """Return y as the engine takes it under this plan; class names become indices where the network has names."""
     if m.classes and y.dtype.kind in "UO":
         y = _named(y, m.classes)
-    if isinstance(plan.loss, tuple):
+    if plan.named is None:
         check_length(y, rows)
         return y
-    return checked_targets(y, m.architecture.n_out, m.dtype, classes=plan.integer_targets, rows=rows)
+    kind, levels = plan.named.row.targets, plan.named.levels
+    return checked_targets(y, m.architecture.n_out, m.dtype, kind=kind, rows=rows, levels=levels)
 
 
 def _named(y: NDArray[np.generic], classes: tuple[str, ...]) -> NDArray[np.int64]:
@@ -404,12 +410,29 @@ def _named(y: NDArray[np.generic], classes: tuple[str, ...]) -> NDArray[np.int64
         raise LabelError(f"{wrong!r} is none of the network's classes.{did_you_mean(wrong, classes)}") from None
 
 
-def make_rows(m: Chain, X: Samples, y: ArrayLike, plan: Plan) -> Rows:
-    """Return rows and targets as the engine takes them, all checked."""
+def make_rows(m: Chain, X: Samples, y: ArrayLike, plan: Plan, weights: ArrayLike | None = None) -> Rows:
+    """Return rows, targets and weights as the engine takes them, all checked."""
     samples, single = as_rows(X, m.architecture.n_in)
     targets = targets_for(m, _as_batch(y, single), plan, len(samples))
     rows, scale = m.ready(samples)
-    return Rows(rows, targets, scale)
+    return Rows(rows, targets, scale, _weights_for(m, weights, plan, len(samples)))
+
+
+def _weights_for(m: Chain, weights: ArrayLike | None, plan: Plan, rows: int) -> Floats | None:
+    """Return weights in the network's type, once it is sure that the loss takes them."""
+    if weights is None:
+        return None
+    for function in plan.loss if isinstance(plan.loss, tuple) else ():
+        try:
+            inspect.signature(function).bind(None, None, None)
+        except TypeError:
+            raise NetworkError(
+                "a loss of one's own takes the weights of the rows as a third argument: (value, gradient) of "
+                "(outputs, y, weights), the mean being sum_i w_i l_i / n"
+            ) from None
+        except ValueError:
+            continue  # a function of C has no signature to look at: it is called with three arguments
+    return checked_weights(weights, rows).astype(m.dtype)
 
 
 def _as_batch(y: ArrayLike, single: bool) -> NDArray[np.generic]:
@@ -419,7 +442,14 @@ def _as_batch(y: ArrayLike, single: bool) -> NDArray[np.generic]:
 
 
 def value_and_gradient(
-    m: Chain, X: Samples, y: ArrayLike, loss: AnyLoss = crossentropy, *, step: int | None = None, seed: int = 0
+    m: Chain,
+    X: Samples,
+    y: ArrayLike,
+    loss: AnyLoss = crossentropy,
+    *,
+    weights: ArrayLike | None = None,
+    step: int | None = None,
+    seed: int = 0,
 ) -> tuple[float, Parameters]:
     """Return the mean loss of a batch and its gradient, named and laid out as `params(m)`.
 
@@ -430,6 +460,8 @@ def value_and_gradient(
     ----------
     X, y : one sample (n_in,) and its target, or a batch (n, n_in) and its targets
     loss : loss, its name, or a pair (value, gradient)
+    weights : (n,), optional
+        Taken as they are: the mean loss is sum_i w_i l_i / n. (A `DataLoader` gives those of mean 1 over its data.)
     step : int, optional
         Number of a training step: `Dropout` drops, `BatchNorm` takes the batch's statistics and its running ones move.
     seed : int
@@ -445,7 +477,7 @@ def value_and_gradient(
     plan = make_plan(m, loss, whole(seed, "seed", least=0))
     step = None if step is None else whole(step, "step", least=0)
     flat = np.empty_like(m.flat)
-    value = m.engine.value_and_gradient(m.flat, make_rows(m, X, y, plan), plan, flat, step)
+    value = m.engine.value_and_gradient(m.flat, make_rows(m, X, y, plan, weights), plan, flat, step)
     return value, Parameters(m.architecture, flat)
 
 
@@ -543,7 +575,7 @@ def class_indices(m: Chain, y: ArrayLike, rows: int) -> NDArray[np.int64]:
     labels = as_array(y, "y")
     if m.classes and labels.dtype.kind in "UO":
         labels = _named(labels, m.classes)
-    targets = checked_targets(labels, m.architecture.n_out, m.dtype, classes=True, rows=rows)
+    targets = checked_targets(labels, m.architecture.n_out, m.dtype, kind="classes", rows=rows)
     return (targets.argmax(axis=1) if targets.ndim == 2 else targets).astype(np.int64)
 
 
@@ -568,11 +600,15 @@ def accuracy(m: Chain, X: Samples, y: ArrayLike) -> float:
     return float(np.mean(m(rows).argmax(axis=1) == labels))
 
 
-def evaluate(m: Chain, X: Samples, y: ArrayLike, loss: AnyLoss = crossentropy) -> dict[str, float]:
+def evaluate(
+    m: Chain, X: Samples, y: ArrayLike, loss: AnyLoss = crossentropy, *, weights: ArrayLike | None = None
+) -> dict[str, float]:
     """Return the figures of a network on some data, of any number of rows: they are taken in blocks.
 
     `loss` is the mean loss per sample; beside it stands `accuracy` where the loss is a cross-entropy, and `r2`
-    (1 - sum (y - yhat)^2 / sum (y - mean y)^2, NaN for constant y) where it is mse.
+    (1 - sum (y - yhat)^2 / sum (y - mean y)^2, NaN for constant y) where it is mse, mae or huber. For a binary
+    cross-entropy accuracy is the share of entries on the right side of 1/2. With weights (n,) every
+    mean is a weighted one.
 
     Examples
     --------
@@ -583,21 +619,13 @@ def evaluate(m: Chain, X: Samples, y: ArrayLike, loss: AnyLoss = crossentropy) -
     plan = make_plan(m, loss)
     samples, single = as_rows(X, m.architecture.n_in)
     targets = targets_for(m, _as_batch(y, single), plan, len(samples))
+    w = None if weights is None else normalised(weights, len(samples))
+    own = _weights_for(m, w, plan, len(samples))
     outputs = np.empty((len(samples), m.architecture.n_out), m.dtype)
     total = 0.0
     for part in blocks(len(samples)):
         X_part, scale = m.ready(samples[part])
-        outputs[part], mean = m.engine.outputs_and_loss(m.flat, Rows(X_part, targets[part], scale), plan)
+        rows = Rows(X_part, targets[part], scale, None if own is None else own[part])
+        outputs[part], mean = m.engine.outputs_and_loss(m.flat, rows, plan)
         total += mean * len(X_part)
-    figures = {"loss": total / len(samples)}
-    if plan.integer_targets:
-        labels = targets.argmax(axis=1) if targets.ndim == 2 else targets
-        figures["accuracy"] = float(np.mean(outputs.argmax(axis=1) == labels))
-    elif plan.loss == "mse":
-        figures["r2"] = _r2(outputs.astype(np.float64), targets.astype(np.float64))
-    return figures
-
-
-def _r2(outputs: NDArray[np.float64], targets: NDArray[np.float64]) -> float:
-    spread = np.square(targets - targets.mean(axis=0)).sum()
-    return float(1 - np.square(targets - outputs).sum() / spread) if spread else float("nan")
+    return {"loss": total / len(samples), **figures_of(plan.named, outputs, targets, w)}

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from layerloop.errors import NetworkError
 from layerloop.layers import Dense, Embedding, Members, OfColumns, Residual, Scale, chained, known_name
+from layerloop.losses import LOSSES as LOSS_TABLE
+from layerloop.losses import LossSpec, spec_of
 from layerloop.settings import whole
 
 if TYPE_CHECKING:
@@ -28,15 +30,18 @@ if TYPE_CHECKING:
 
     Vector = NDArray[np.floating]
 
-# The names that every table of the library has a row for, beside those of the layers.
-HEADS = ("identity", "softmax", "modified_softmax")
-LOSSES = ("crossentropy", "logitcrossentropy", "mse")
+# The names that every table of the library has a row for, beside those of the layers and losses.
+HEADS = ("identity", "softmax", "modified_softmax", "sigmoid", "exp")
+LOSSES = tuple(LOSS_TABLE)
 
-# Head and loss whose composition has a stable form of its own; the gradient with respect to the scores is g - y.
+# Head and loss whose composition has a stable form of its own; the gradient with respect to the scores is output - y.
 FUSED: Mapping[tuple[str, str], str] = {
     ("softmax", "crossentropy"): "softmax_crossentropy",
     ("modified_softmax", "crossentropy"): "modified_softmax_crossentropy",
     ("identity", "logitcrossentropy"): "softmax_crossentropy",
+    ("sigmoid", "binarycrossentropy"): "sigmoid_binarycrossentropy",
+    ("identity", "logitbinarycrossentropy"): "sigmoid_binarycrossentropy",
+    ("exp", "poisson"): "exp_poisson",
 }
 
 # A custom loss: value(outputs, y) is the mean loss of a batch, gradient(outputs, y) its derivative, shaped as outputs.
@@ -96,7 +101,7 @@ class Architecture:
     layers : tuple of Layer
         Layers 1..L.
     head : str
-        Layer L+1: "identity", "softmax" or "modified_softmax" (n_{L+1} = K - 1 scores, K outputs).
+        Layer L+1: "identity", "softmax", "modified_softmax" (n_{L+1} = K - 1 scores, K outputs), "sigmoid" or "exp".
     n_in : int
         Width of the input; with layers, that of the first.
 
@@ -270,41 +275,64 @@ def fused_name(head: str, loss: str | Pair) -> str | None:
     Raises
     ------
     NetworkError
-        `logitcrossentropy` behind a head: it takes the scores before the softmax.
+        A loss of scores, such as `logitcrossentropy`, behind a head: it takes what comes before one.
 
     Examples
     --------
     >>> fused_name("softmax", "crossentropy")
     'softmax_crossentropy'
     """
-    if loss == "logitcrossentropy" and head != "identity":
+    if not isinstance(loss, str):
+        return None
+    row = LOSS_TABLE[loss]
+    if row.scores and head != "identity":
         raise NetworkError(
-            f"logitcrossentropy takes scores and applies the softmax itself, but this chain ends in {head}: "
-            "use crossentropy (computed in the same stable form), or leave the head off the chain"
+            f"{loss} takes scores and applies the {row.head} itself, but this chain ends in {head}: "
+            f"use {loss.removeprefix('logit')} (computed in the same stable form), or leave the head off the chain"
         )
-    return FUSED.get((head, loss)) if isinstance(loss, str) else None
+    return FUSED.get((head, loss))
 
 
 @dataclass(frozen=True)
 class Plan:
-    """All that an engine needs to know to train: the architecture, the loss, the float type, the seed of the masks."""
+    """All that an engine needs to know to train: the architecture, the loss, the float type, the seed of the masks.
+
+    Where a loss of the table stands, its name or text, such as "huber:delta=0.5", does too.
+    """
 
     architecture: Architecture
-    loss: str | Pair
+    loss: LossSpec | Pair
     dtype: str = "float32"
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if isinstance(self.loss, str):
-            known_name(self.loss, LOSSES, "loss")
-        fused_name(self.architecture.head, self.loss)
+        loss: object = self.loss
+        if isinstance(loss, str):
+            object.__setattr__(self, "loss", spec_of(loss))
+        if isinstance(self.loss, LossSpec):
+            fused_name(self.architecture.head, self.loss.name)
+            check_columns(self.loss, self.architecture.n_out)
 
     @cached_property
     def fused(self) -> str | None:
         """The name of the fused form of head and loss, or None where they are computed one after the other."""
-        return fused_name(self.architecture.head, self.loss)
+        return fused_name(self.architecture.head, self.loss.name) if isinstance(self.loss, LossSpec) else None
+
+    @property
+    def named(self) -> LossSpec | None:
+        """The loss where it is one of the table."""
+        return self.loss if isinstance(self.loss, LossSpec) else None
 
     @property
     def integer_targets(self) -> bool:
-        """Whether class indices serve as targets (every cross-entropy); other losses take rows of numbers."""
-        return self.loss in ("crossentropy", "logitcrossentropy")
+        """Whether class indices serve as targets (the cross-entropies of classes); others take rows of numbers."""
+        return self.named is not None and self.named.row.targets == "classes"
+
+
+def check_columns(loss: LossSpec, width: int) -> None:
+    """Raise NetworkError unless a loss has one number for all outputs, or one for each."""
+    found = len(loss.columns(width))
+    if found != width:
+        raise NetworkError(
+            f"{loss} has {found} levels, but the network has {width} outputs: one level, or one for each"
+        )

@@ -8,10 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from layerloop.data.weights import checked_weights
 from layerloop.engine.activations import ACTIVATIONS
 from layerloop.engine.heads import HEADS
-from layerloop.engine.losses import FUSED, LOSSES
+from layerloop.engine.losses import FUSED, LOSSES, Term
 from layerloop.errors import InputError, LabelError, ShapeError
+from layerloop.losses import LossSpec
+from layerloop.plan import FUSED as PLANNED
+from layerloop.plan import check_columns
+from layerloop.targets import checked_targets
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -106,107 +111,63 @@ def _batch(x: ArrayLike) -> tuple[Floats, bool]:
     return rows, single
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Loss:
-    """A loss by name: for `train`, and callable on outputs and targets.
+    """A loss of the table with its settings: for `train`, and callable on outputs and targets.
 
     Examples
     --------
     >>> round(crossentropy([0.25, 0.75], [0, 1]), 4)
     0.2877
+    >>> huber.with_(delta=0.5), huber.with_(delta=0.5)([3.0], [0.0])
+    (huber:delta=0.5, 1.375)
     """
 
-    name: str
+    spec: LossSpec
 
-    def __call__(self, outputs: ArrayLike, y: ArrayLike) -> float:
-        """Return the mean loss per sample of outputs (K,) or (n, K).
+    @property
+    def name(self) -> str:
+        """The row of the table."""
+        return self.spec.name
 
-        y holds class indices, or rows of the shape of the outputs; `logitcrossentropy` takes scores as outputs.
+    def with_(self, **settings: object) -> Loss:
+        """Return the same loss with other settings: crossentropy's smoothing, huber's delta, quantile's levels.
+
+        Raises
+        ------
+        UnknownNameError
+            A setting that this loss does not have.
+        SettingError
+            A value outside its range.
+
+        Examples
+        --------
+        >>> quantile.with_(levels=(0.1, 0.5, 0.9))
+        quantile:levels=0.1,0.5,0.9
+        """
+        return Loss(self.spec.with_(**settings))
+
+    def __call__(self, outputs: ArrayLike, y: ArrayLike, weights: ArrayLike | None = None) -> float:
+        """Return the mean loss per sample of outputs (K,) or (n, K), with weights (n,) sum_i w_i l_i / n.
+
+        y holds class indices, or rows of the shape of the outputs; where the name begins with `logit` these are scores.
         """
         P, single = _batch(outputs)
+        n, K = P.shape
         targets = np.asarray(y)[np.newaxis] if single else np.asarray(y)
-        targets = checked_targets(targets, P.shape[1], P.dtype.name, classes=self.name != "mse", rows=len(P))
+        targets = checked_targets(targets, K, P.dtype.name, kind=self.spec.row.targets, rows=n, levels=self.spec.levels)
+        own = None if weights is None else checked_weights(weights, n).astype(P.dtype)
+        check_columns(self.spec, K)
+        term = Term(np.asarray(self.spec.columns(K), P.dtype), self.spec.smoothing, own)
         Q = np.empty_like(P)
         with np.errstate(all="ignore"):
             if self.name in LOSSES:
-                return LOSSES[self.name](P, targets, Q)
-            return FUSED["softmax_crossentropy"](P, targets, np.empty_like(P), Q, np.empty(len(P), P.dtype))
+                return LOSSES[self.name](P, targets, Q, term)
+            form = PLANNED["identity", self.name]
+            return FUSED[form](P, targets, np.empty_like(P), Q, np.empty(n, P.dtype), term)
 
     def __repr__(self) -> str:
-        return self.name
-
-
-def check_length(y: NDArray[np.generic], rows: int) -> None:
-    """Raise ShapeError unless y has one target per row, of which there must be one: no rows have no mean loss."""
-    if rows < 1:
-        raise ShapeError("X has no rows; at least one is needed")
-    if y.ndim == 0 or len(y) != rows:
-        raise ShapeError(f"{rows:,} rows of X want as many targets, got y of shape {y.shape}")
-
-
-def checked_targets(y: NDArray[np.generic], width: int, dtype: str, *, classes: bool, rows: int) -> NDArray[np.generic]:
-    """Return targets as an engine takes them: int64 class indices (n,), or float rows (n, width).
-
-    Parameters
-    ----------
-    y : ndarray
-        Indices (n,), one-hot or probability rows (n, width), or values: (n,) where width is 1.
-    width : int
-        Number of outputs.
-    dtype : str
-        Float type of the rows.
-    classes : bool
-        Whether the loss is a cross-entropy: indices are allowed, and rows must be distributions.
-    rows : int
-        How many rows there must be.
-
-    Raises
-    ------
-    ShapeError
-        A wrong length or width.
-    LabelError
-        Indices outside 0 .. width - 1 or not whole, rows that do not sum to 1.
-    InputError
-        NaN, infinity, or not numbers.
-    """
-    check_length(y, rows)
-    if y.dtype.kind not in "fiub":
-        raise LabelError(
-            f"y must hold numbers, got dtype {y.dtype}: "
-            "turn names into class indices (np.unique(y, return_inverse=True))"
-        )
-    if classes and y.shape == (rows, 1) and width > 1:
-        y = y[:, 0]  # a column of a table
-    if classes and y.ndim == 1:
-        return _indices(y, width)
-    if y.ndim == 1 and width == 1:
-        y = y[:, np.newaxis]
-    if y.shape != (rows, width):
-        hint = "; onehotbatch(y, labels) turns class indices into rows" if y.ndim == 1 else ""
-        raise ShapeError(f"the network gives {width} outputs, so y must be ({rows}, {width}), got {y.shape}{hint}")
-    with np.errstate(over="ignore"):  # too large a number becomes infinity, which is refused
-        targets = y.astype(dtype)
-    if not np.isfinite(targets).all():
-        raise InputError(f"y holds NaN, infinity or a number too large for {dtype}: remove or fill such rows first")
-    return _distributions(targets) if classes else targets
-
-
-def _indices(y: NDArray[np.generic], width: int) -> NDArray[np.int64]:
-    if y.dtype.kind == "f" and not np.array_equal(y, np.floor(y)):
-        found = "NaN" if np.isnan(y).any() else f"{y[y != np.floor(y)][0]:g}"
-        raise LabelError(f"y must hold whole class indices for a cross-entropy, got {found}; for values use loss=mse")
-    low, high = y.min(), y.max()
-    if low < 0 or high >= width:
-        wrong = low if low < 0 else high
-        raise LabelError(f"y holds class {wrong}, but the network has {width} outputs: classes 0 to {width - 1}")
-    return y.astype(np.int64)
-
-
-def _distributions(targets: NDArray[np.floating]) -> NDArray[np.generic]:
-    """Check rows of probabilities; rows that are exactly one-hot become indices, the cheap form of the same fact."""
-    if (targets < 0).any() or not np.allclose(targets.sum(axis=1), 1, atol=1e-4):
-        raise LabelError("for a cross-entropy every row of y must be a distribution: entries >= 0 that sum to 1")
-    return targets.argmax(axis=1) if np.isin(targets, (0, 1)).all() else targets
+        return str(self.spec)
 
 
 def onehot(label: object, labels: Sequence[object]) -> NDArray[np.float32]:
@@ -300,4 +261,9 @@ selu, gelu, silu, mish, softplus, hard_sigmoid = map(
     Activation, ("selu", "gelu", "silu", "mish", "softplus", "hard_sigmoid")
 )
 softmax, modified_softmax = map(Head, ("softmax", "modified_softmax"))
-crossentropy, logitcrossentropy, mse = map(Loss, ("crossentropy", "logitcrossentropy", "mse"))
+exp = Head("exp")
+crossentropy, logitcrossentropy, binarycrossentropy, logitbinarycrossentropy = (
+    Loss(LossSpec(name))
+    for name in ("crossentropy", "logitcrossentropy", "binarycrossentropy", "logitbinarycrossentropy")
+)
+mse, mae, huber, quantile, poisson = (Loss(LossSpec(name)) for name in ("mse", "mae", "huber", "quantile", "poisson"))

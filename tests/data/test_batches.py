@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from layerloop.data.batches import DataLoader, ncycle
-from layerloop.errors import InputError, NonFiniteInputError, SettingError, ShapeError
+from layerloop.errors import InputError, LabelError, NonFiniteInputError, SettingError, ShapeError
 
 X = np.arange(14.0).reshape(7, 2)
 Y = np.arange(7)
@@ -168,3 +168,55 @@ def test_a_pair_may_come_as_a_list() -> None:
 
 def test_two_rows_in_a_list_are_rows() -> None:
     assert DataLoader([[1.0, 2.0], [3.0, 4.0]]).y is None
+
+
+# -- weights -----------------------------------------------------------------------------------------------------------
+
+
+def test_weights_are_divided_by_their_mean_and_go_with_their_rows() -> None:
+    loader = DataLoader((np.eye(4), [0, 1, 2, 3]), 3, seed=1, weights=[1, 3, 0, 4])
+    np.testing.assert_array_equal(loader.weights, [0.5, 1.5, 0, 2])
+    for X, y, w in loader:
+        np.testing.assert_array_equal(w, np.array([0.5, 1.5, 0, 2])[y])
+        np.testing.assert_array_equal(X, np.eye(4)[y])
+    assert DataLoader((np.eye(2), [0, 1])).weights is None
+    assert np.isfinite(DataLoader((np.eye(2), [0, 1]), weights=[1e308, 1e308]).weights).all()
+
+
+def test_class_weights_by_index_name_and_one_hot_row() -> None:
+    # balanced: n / (classes x count) = 4 / (2 x 3) and 4 / (2 x 1), of mean 1
+    for y in ([0, 0, 1, 0], np.array([[0.0], [0.0], [1.0], [0.0]]), ["a", "a", "b", "a"], np.eye(2)[[0, 0, 1, 0]]):
+        loader = DataLoader((np.eye(4), y), class_weight="balanced")
+        np.testing.assert_allclose(loader.weights, [2 / 3, 2 / 3, 2, 2 / 3], rtol=1e-15)
+    by_name = DataLoader((np.eye(4), ["a", "a", "b", "a"]), class_weight={"b": 3})
+    by_place = DataLoader((np.eye(4), [0, 0, 1, 0]), class_weight=[1, 3])
+    np.testing.assert_allclose(by_name.weights, np.array([1, 1, 3, 1]) / 1.5)
+    np.testing.assert_array_equal(by_place.weights, by_name.weights)
+    both = DataLoader((np.eye(4), [0, 0, 1, 0]), class_weight=[1, 3], weights=[2, 1, 1, 0])
+    np.testing.assert_allclose(both.weights, np.array([2, 1, 3, 0]) / 1.5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "words"),
+    [
+        ({"weights": [1, 2]}, ShapeError, r"4 rows want as many weights, got weights of shape \(2,\)"),
+        ({"weights": [1, -2, 1, 1]}, InputError, "not negative, got -2"),
+        ({"weights": [1, np.nan, 1, 1]}, InputError, "finite and not negative, got nan"),
+        ({"weights": [0, 0, 0, 0]}, InputError, "every weight is 0"),
+        ({"weights": ["a", "b", "c", "d"]}, InputError, "weights must be numbers"),
+        ({"class_weight": "balance"}, SettingError, "must be 'balanced', a mapping or a sequence, got 'balance'"),
+        ({"class_weight": 3}, SettingError, "must be 'balanced', a mapping or a sequence, got 3"),
+        ({"class_weight": [1.0]}, LabelError, "class_weight has 1 entries, for the classes 0 to 0; y holds 1"),
+        ({"class_weight": {7: 1.0}}, LabelError, "class_weight names 7, which is no label of y"),
+        ({"class_weight": {0: 0.0, 1: 0.0}}, InputError, "every weight is 0"),
+    ],
+)
+def test_weights_that_do_not_fit_are_named(settings: dict, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        DataLoader((np.eye(4), [0, 0, 1, 0]), **settings)
+
+
+@pytest.mark.parametrize("y", [[0.5, 1, 2, 0], np.ones((4, 2)), np.full((4, 2), 0.5)])
+def test_class_weights_want_classes(y: object) -> None:
+    with pytest.raises(LabelError, match="give weights="):
+        DataLoader((np.eye(4), y), class_weight="balanced")

@@ -44,7 +44,7 @@ def test_as_many_outputs_are_added_as_in_the_notes(name: str) -> None:
     assert HEADS[name].extra == maths.HEADS[name].extra
 
 
-@pytest.mark.parametrize("name", sorted(set(HEADS) - {"identity"}))
+@pytest.mark.parametrize("name", ["softmax", "modified_softmax"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_probabilities_stay_probabilities_for_huge_scores(name: str, dtype: str) -> None:
     S = np.array([[1e4, -1e4, 0], [-1e4, -1e4, -1e4], [3e4, 3e4, 3e4], [1e30, -1e30, 0]], dtype)
@@ -58,6 +58,13 @@ def test_the_modified_softmax_of_one_score_is_logistic_regression_of_the_first_c
     S = np.array([[-2.0], [0.5]])
     P, _ = run("modified_softmax", S, np.zeros((2, 2)))
     np.testing.assert_allclose(P[:, 0], 1 / (1 + np.exp(-S[:, 0])), rtol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_entry_by_entry_huge_scores_give_the_limits(dtype: str) -> None:
+    S = np.array([[1e4, -1e4, 0], [np.inf, -np.inf, np.nan]], dtype)
+    np.testing.assert_array_equal(run("sigmoid", S, np.zeros_like(S))[0], [[1, 0, 0.5], [1, 0, np.nan]])
+    np.testing.assert_array_equal(run("exp", S, np.zeros_like(S))[0], [[np.inf, 0, 1], [np.inf, 0, np.nan]])
 
 
 def test_nan_in_one_sample_stays_in_that_sample() -> None:

@@ -8,36 +8,27 @@ from itertools import pairwise, product
 import numpy as np
 import pytest
 
+from every_loss import PAIRS, infinite, last_activation, one_sample, targets, weights
 from layerloop import maths
 from layerloop.data.batches import DataLoader
 from layerloop.engine import BLOCK, ReferenceEngine, Rows, make_engine
 from layerloop.engine.reference import KEPT
-from layerloop.errors import NetworkError, ShapeError, UnknownNameError
+from layerloop.errors import ShapeError, UnknownNameError
 from layerloop.layers import ACTIVATIONS, Dense
-from layerloop.network import Chain, params, setup, update, value_and_gradient
+from layerloop.losses import spec_of
+from layerloop.network import Chain, evaluate, params, setup, update, value_and_gradient
 from layerloop.optim import Descent, init
-from layerloop.plan import HEADS, LOSSES, Architecture, Plan, fused_name
+from layerloop.plan import FUSED, HEADS, Architecture, Plan
 from layerloop.preprocessing import Inputs
 from layerloop.training import train
 
-
-def fits(head: str, loss: str) -> bool:
-    try:
-        fused_name(head, loss)
-    except NetworkError:
-        return False
-    return True
-
-
-PAIRS = [pair for pair in product(HEADS, LOSSES) if fits(*pair)]
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}  # relative to the largest entry of what is compared
 
 
 def network(widths: tuple[int, ...], activation: str, head: str, loss: str, dtype: str) -> tuple[Chain, maths.Net]:
     """The same random network for the engine and for the notes' loops."""
     names = [activation] * (len(widths) - 1)
-    if (head, loss) == ("identity", "crossentropy"):
-        names[-1] = "sigmoid"  # a cross-entropy of outputs themselves wants them positive
+    names[-1] = last_activation(head, loss, names[-1])
     layers = tuple(Dense(n, m, name) for (n, m), name in zip(pairwise(widths), names, strict=True))
     architecture = Architecture(layers, head, widths[0])
     rng = np.random.default_rng((*widths, ACTIVATIONS.index(activation)))
@@ -46,27 +37,28 @@ def network(widths: tuple[int, ...], activation: str, head: str, loss: str, dtyp
         for d in layers
     ]
     flat = np.concatenate([block.ravel() for block in blocks]).astype(dtype)
-    return Chain.from_parts(architecture, flat), maths.Net(widths, tuple(names), head, loss)
+    return Chain.from_parts(architecture, flat), maths.Net(widths, tuple(names), head, one_sample(loss))
 
 
-def targets(m: Chain, loss: str, n: int, *, soft: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Targets as the user gives them, and as rows for the notes."""
-    rng = np.random.default_rng(n)
-    K = m.architecture.n_out
-    if loss == "mse":
-        rows = rng.normal(size=(n, K)).astype(m.dtype)
-        return rows, rows
-    if soft and K > 1:
-        rows = rng.dirichlet(np.ones(K), size=n).astype(m.dtype)
-        return rows, rows
-    index = rng.integers(K, size=n)
-    return index, np.eye(K)[index]
-
-
-def far(got: np.ndarray | float, expected: np.ndarray | float) -> float:
-    """The largest difference, relative to the largest entry."""
+def far(got: np.ndarray | float, expected: np.ndarray | float, least: float = 0.0) -> float:
+    """The largest difference, relative to the largest entry, or to `least` where that is more."""
     difference = np.abs(np.asarray(got, np.float64) - expected).max(initial=0.0)
-    return float(difference / max(np.abs(expected).max(initial=0.0), np.finfo(float).tiny))
+    return float(difference / max(np.abs(expected).max(initial=0.0), least, np.finfo(float).tiny))
+
+
+def before_cancelling(net: maths.Net, loss: str, w: np.ndarray, X: np.ndarray, Y: np.ndarray) -> tuple[float, float]:
+    """What rounding of value and gradient is relative to, at least, where head and loss are not fused.
+
+    The logarithm of an output near 1 has the output's rounding, relative to 1. And a softmax takes away what is
+    common to the entries of q_{L+2} / n, whose rounding stays: where all slopes are alike, it is all that is left.
+    """
+    spec = spec_of(loss)
+    keeps_digits = net.head not in ("sigmoid", "exp") and spec.name in ("crossentropy", "mse")
+    if (net.head, spec.name) in FUSED or keeps_digits:
+        return 0.0, 0.0
+    form = maths.loss_named(spec.name, **dict(spec.settings))
+    slopes = [abs(form.gradient(maths.h_x(net, w, x), y)).max() for x, y in zip(X, Y, strict=True)]
+    return 0.0 if spec.row.targets == "values" else 1.0, max(slopes) / len(X)
 
 
 WIDTHS = [(1, 1), (7, 3, 5), (40, 1, 9, 2), (3, 40, 17, 4, 6), (5, 8, 1, 12, 3, 40)]
@@ -81,24 +73,79 @@ def test_the_widths_are_of_every_depth_from_1_to_5() -> None:
 def test_outputs_loss_and_gradient_are_those_of_the_notes(activation: str, head: str, loss: str) -> None:
     for widths, (n, soft), dtype in product(WIDTHS, [(1, False), (5, True), (6, False)], TOLERANCE):
         m, net = network(widths, activation, head, loss, dtype)
+        if infinite(head, loss, m.architecture.n_out):
+            continue
         X = np.random.default_rng(1).normal(size=(n, widths[0])).astype(dtype)
-        y, Y = targets(m, loss, n, soft=soft)
+        y, Y = targets(loss, n, m.architecture.n_out, dtype, soft=soft)
         w = params(m).w
         value, gradient = value_and_gradient(m, X, y, loss)
         case = (widths, n, dtype)
         assert far(m(X), np.array([maths.h_x(net, w, x) for x in X])) < TOLERANCE[dtype], case
-        assert far(value, maths.mean_f(net, w, X, Y)) < TOLERANCE[dtype], case
-        assert far(gradient.w, maths.mean_gradient(net, w, X, Y)) < TOLERANCE[dtype], case
+        least, steepest = before_cancelling(net, loss, w, X, Y)
+        assert far(value, maths.mean_f(net, w, X, Y), least) < TOLERANCE[dtype], case
+        assert far(gradient.w, maths.mean_gradient(net, w, X, Y), steepest) < TOLERANCE[dtype], case
         assert gradient.flat.dtype == dtype
+
+
+def weighted(net: maths.Net, w: np.ndarray, X: np.ndarray, Y: np.ndarray, own: np.ndarray) -> tuple[float, np.ndarray]:
+    """sum_i w_i l_i / n and its gradient, by the notes' loops one sample at a time."""
+    pairs = list(zip(X, Y, own, strict=True))
+    value = sum(u * maths.f(net, w, x, y) for x, y, u in pairs)
+    return value / len(X), sum(u * maths.gradient(net, w, x, y) for x, y, u in pairs) / len(X)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE)
+@pytest.mark.parametrize(("head", "loss"), PAIRS, ids=lambda name: name)
+def test_with_weights_every_loss_is_the_weighted_sum_of_the_notes(head: str, loss: str, dtype: str) -> None:
+    m, net = network((4, 6, 3), "tanh", head, loss, dtype)
+    X, own = np.random.default_rng(1).normal(size=(9, 4)).astype(dtype), weights(9, dtype)
+    for soft in (False, True):
+        y, Y = targets(loss, 9, m.architecture.n_out, dtype, soft=soft)
+        value, gradient = value_and_gradient(m, X, y, loss, weights=own)
+        expected, slope = weighted(net, params(m).w, X, Y, own)
+        least, steepest = before_cancelling(net, loss, params(m).w, X, Y)
+        assert far(value, expected, least) < TOLERANCE[dtype]
+        assert far(gradient.w, slope, steepest) < TOLERANCE[dtype]
+        assert far(evaluate(m, X, y, loss, weights=own)["loss"], expected / own.mean(), least) < TOLERANCE[dtype]
+
+
+@pytest.mark.parametrize(("head", "loss"), PAIRS, ids=lambda name: name)
+def test_whole_weights_are_rows_that_stand_several_times(head: str, loss: str) -> None:
+    m, _ = network((4, 6, 3), "tanh", head, loss, "float64")
+    X, times = np.random.default_rng(1).normal(size=(6, 4)), np.array([1, 3, 0, 2, 1, 1])
+    y, _ = targets(loss, 6, m.architecture.n_out, "float64")
+    again = np.repeat(np.arange(6), times)
+    a = value_and_gradient(m, X, y, loss, weights=times * 6 / times.sum())
+    b = value_and_gradient(m, X[again], y[again], loss)
+    assert far(a[0], b[0]) < 1e-13
+    assert far(a[1].flat, b[1].flat) < 1e-12
+    for name, figure in evaluate(m, X[again], y[again], loss).items():
+        assert evaluate(m, X, y, loss, weights=times)[name] == pytest.approx(figure, rel=1e-12)
+
+
+@pytest.mark.parametrize(("head", "loss"), PAIRS, ids=lambda name: name)
+def test_training_with_weights_takes_the_notes_steps(head: str, loss: str) -> None:
+    m, net = network((4, 6, 3), "tanh", head, loss, "float64")
+    X, own = np.random.default_rng(1).normal(size=(11, 4)), weights(11)
+    y, Y = targets(loss, 11, m.architecture.n_out, "float64")
+    loader = DataLoader((X, y), batchsize=4, seed=3, weights=own)
+    w, order, losses = params(m).w, loader.order(0), []
+    for rows in (order[:4], order[4:8], order[8:]):
+        value, slope = weighted(net, w, X[rows], Y[rows], (own / own.mean())[rows])
+        losses.append(value * len(rows))
+        w = w - 0.1 * slope
+    history = train(m, loader, loss, Descent(0.1))
+    assert far(params(m).w, w) < 1e-12
+    assert history["loss"][0] == pytest.approx(sum(losses) / 11, rel=1e-12)  # the weighted mean over the data
 
 
 @pytest.mark.parametrize(("head", "loss"), PAIRS, ids=lambda name: name)
 def test_class_indices_give_the_bits_of_one_hot_rows(head: str, loss: str) -> None:
-    if loss == "mse":
+    if spec_of(loss).row.targets != "classes":
         return
     m, _ = network((4, 6, 3), "tanh", head, loss, "float64")
     X = np.random.default_rng(1).normal(size=(9, 4))
-    index, rows = targets(m, loss, 9, soft=False)
+    index, rows = targets(loss, 9, m.architecture.n_out, "float64")
     a, b = (value_and_gradient(m, X, y, loss) for y in (index, rows))
     assert a[0] == b[0]
     np.testing.assert_array_equal(a[1].flat, b[1].flat)
@@ -162,7 +209,7 @@ def test_raw_bytes_with_a_scale_are_the_scaled_floats(dtype: str) -> None:
 def test_training_steps_are_those_of_the_notes_loops(head: str, loss: str) -> None:
     m, net = network((4, 6, 3), "tanh", head, loss, "float64")
     X = np.random.default_rng(1).normal(size=(11, 4))
-    y, Y = targets(m, loss, 11, soft=False)
+    y, Y = targets(loss, 11, m.architecture.n_out, "float64")
     loader = DataLoader((X, y), batchsize=4, seed=3)
     w = params(m).w
     for epoch in range(3):
@@ -185,7 +232,7 @@ def test_a_loss_of_ones_own_is_the_built_in_one(widths: tuple[int, ...], head: s
 
     m, net = network(widths, "tanh", head, loss, "float64")
     X = np.random.default_rng(1).normal(size=(7, 4))
-    y, _ = targets(m, loss, 7, soft=True)
+    y, _ = targets(loss, 7, m.architecture.n_out, "float64", soft=True)
     a, b = value_and_gradient(m, X, y, loss), value_and_gradient(m, X, y, (value, gradient))
     assert far(a[0], b[0]) < 1e-13
     assert far(a[1].flat, b[1].flat) < 1e-12

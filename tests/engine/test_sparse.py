@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 import numpy as np
 import pytest
 from scipy import sparse
 
+from every_loss import PAIRS, last_activation, targets
 from layerloop import Chain, DataLoader, Dense, accuracy, activations, evaluate, train, value_and_gradient
 from layerloop.csr import Csr, as_csr
 from layerloop.engine import ENGINES, Rows, make_engine, native
@@ -15,10 +14,9 @@ from layerloop.engine.sparse import fill_columns
 from layerloop.engine.sparse import product as times
 from layerloop.gradient_check import check_gradient
 from layerloop.optim import RULES, Adam, Cosine, LazyAdam, init
-from layerloop.plan import HEADS, LOSSES, Architecture, Plan
+from layerloop.plan import Architecture, Plan
 
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}  # relative to the largest entry of what is compared
-PAIRS = [(head, loss) for head, loss in product(HEADS, LOSSES) if loss != "logitcrossentropy" or head == "identity"]
 NAMES = [name for name in ENGINES if name != "native" or native.available()]
 
 
@@ -41,8 +39,7 @@ class Case:
     ) -> None:
         rng = np.random.default_rng((*widths, n))
         names = ["tanh"] * (len(widths) - 1)
-        if head == "identity" and loss == "crossentropy":
-            names[-1] = "sigmoid"  # a cross-entropy of outputs themselves wants them positive
+        names[-1] = last_activation(head, loss, names[-1])
         layers = tuple(Dense(a, b, name) for a, b, name in zip(widths[:-1], widths[1:], names, strict=True))
         self.architecture = a = Architecture(layers, head, widths[0])
         self.plan = Plan(a, loss, dtype)
@@ -50,7 +47,7 @@ class Case:
         self.X = np.where(rng.random((n, widths[0])) < density, rng.normal(size=(n, widths[0])), 0).astype(dtype)
         self.X[n // 2 :: 7] = 0
         self.S = as_csr(sparse.csr_array(self.X), "X")
-        self.y = rng.integers(a.n_out, size=n) if self.plan.integer_targets else rng.random((n, a.n_out)).astype(dtype)
+        self.y, _ = targets(loss, n, a.n_out, dtype)
         self.order = rng.permutation(n)
         self.dense = make_engine(a, dtype, "numpy")
 

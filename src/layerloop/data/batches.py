@@ -8,13 +8,14 @@ import numpy as np
 
 from layerloop.arraylike import Samples, as_array, as_samples
 from layerloop.csr import Csr
+from layerloop.data.weights import ClassWeight, checked_weights, class_weights, normalised
 from layerloop.errors import InputError, NonFiniteInputError, SettingError, ShapeError
 from layerloop.settings import whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
 
 class DataLoader:
@@ -37,11 +38,18 @@ class DataLoader:
         Seed of the orders.
     scale : float, optional
         What one unit of a raw uint8 X is worth (1/255 for images); the bytes stay bytes in memory.
+    weights : array (n,), optional
+        How much each row counts. They are divided by their mean: the loss that is reported is then the weighted mean
+        over the data, and a batch's gradient, sum_i w_i grad l_i / n, is that of the weighted mean in expectation.
+    class_weight : "balanced", {label: weight}, or a sequence by class index, optional
+        Weights by the class of each row, times `weights`; "balanced" makes all classes count the same in total.
 
     Attributes
     ----------
     epoch : int
         The number of the next pass, counted from 0.
+    weights : ndarray (n,) or None
+        The weights of the rows, of mean 1; batches then are (X, y, weights).
 
     Raises
     ------
@@ -65,6 +73,9 @@ class DataLoader:
         partial: bool = True,
         seed: int = 0,
         scale: float | None = None,
+        *,
+        weights: ArrayLike | None = None,
+        class_weight: ClassWeight | None = None,
     ) -> None:
         if np.ndim(batchsize):
             raise InputError("X and y go in as one pair: DataLoader((X, y), batchsize=128)")
@@ -74,6 +85,7 @@ class DataLoader:
         self.partial = partial
         self.seed = whole(seed, "seed", least=0)
         self.scale = scale
+        self.weights = _weights(self.X, self.y, weights, class_weight)
         self.epoch = 0
 
     def order(self, epoch: int) -> NDArray[np.intp]:
@@ -92,11 +104,28 @@ class DataLoader:
         self.epoch += 1
         for start in range(0, len(order), self.batchsize):
             rows = order[start : start + self.batchsize]
-            yield (self.X[rows],) if self.y is None else (self.X[rows], self.y[rows])
+            yield tuple(part[rows] for part in (self.X, self.y, self.weights) if part is not None)
 
     def __repr__(self) -> str:
         what = f"{len(self.X):,} rows x {self.X.shape[1]} {self.X.dtype}"
         return f"DataLoader({what}, batchsize={self.batchsize}, {len(self):,} batches, shuffle={self.shuffle})"
+
+
+def _weights(
+    X: NDArray[np.generic] | Csr,
+    y: NDArray[np.generic] | None,
+    weights: ArrayLike | None,
+    class_weight: ClassWeight | None,
+) -> NDArray[np.float64] | None:
+    """Return the weights of all rows, of mean 1; None where nothing weighs them."""
+    if weights is None and class_weight is None:
+        return None
+    found = np.ones(len(X)) if weights is None else checked_weights(weights, len(X))
+    if class_weight is not None:
+        if y is None:
+            raise InputError("class_weight goes by the labels y: DataLoader((X, y), class_weight=...)")
+        found = found * checked_weights(class_weights(y, class_weight), len(X))
+    return normalised(found, len(X))
 
 
 class Ncycle:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from layerloop.engine.activations import ACTIVATIONS
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -82,8 +84,29 @@ def _modified_softmax_back(P: Batch, Q: Batch, D: Batch, m: Batch) -> None:
     np.multiply(D, G, out=D)
 
 
+def _sigmoid(S: Batch, P: Batch, m: Batch) -> None:
+    np.copyto(P, S)
+    ACTIVATIONS["sigmoid"].f(P, P, P)
+
+
+def _sigmoid_back(P: Batch, Q: Batch, D: Batch, m: Batch) -> None:
+    np.subtract(1, P, out=D)
+    np.multiply(D, P, out=D)
+    np.multiply(D, Q, out=D)
+
+
+def _exp(S: Batch, P: Batch, m: Batch) -> None:
+    np.exp(S, out=P)
+
+
+def _exp_back(P: Batch, Q: Batch, D: Batch, m: Batch) -> None:
+    np.multiply(P, Q, out=D)
+
+
 HEADS: Mapping[str, Head] = {
     "identity": Head(_identity, _identity_back),
     "softmax": Head(_softmax, _softmax_back),
     "modified_softmax": Head(_modified_softmax, _modified_softmax_back, extra=1),
+    "sigmoid": Head(_sigmoid, _sigmoid_back),
+    "exp": Head(_exp, _exp_back),
 }

@@ -145,7 +145,13 @@ def around_of(state: State, steps: int, size: int) -> tuple[Any, ...] | None:
 
 
 def _loss(plan: Plan) -> int:
-    return FUSED if plan.fused else MSE if plan.loss == "mse" else CROSSENTROPY
+    return FUSED if plan.fused else MSE if plan.named and plan.named.name == "mse" else CROSSENTROPY
+
+
+def _covers(plan: Plan) -> bool:
+    """Whether the compiled code has the loss, as it stands in the table."""
+    loss = plan.named
+    return loss is not None and loss.name in ("crossentropy", "logitcrossentropy", "mse") and not loss.smoothing
 
 
 class Seen(NamedTuple):
@@ -186,15 +192,16 @@ class NativeEngine:
         self.reference = ReferenceEngine(architecture, dtype)
         program = compiled(architecture)
         kind = {"float32": _native.Engine32, "float64": _native.Engine64}[dtype]
-        seen = [program] if program else []
-        if architecture.takes_sparse:  # what sparse rows meet is the network behind its first weights; see Seen
+        seen = [program] if program and HEADS.index(architecture.head) < 3 else []
+        if (
+            seen and architecture.takes_sparse
+        ):  # what sparse rows meet is the network behind its first weights; see Seen
             seen.append([program[0]._replace(n_in=0, size=program[0].n_out), *program[1:]])
         self._cores = tuple(kind(these, HEADS.index(architecture.head), core_count()) for these in seen)
 
     def core(self, rows: int, plan: Plan | None = None) -> _native.Engine32 | None:
         """Return the compiled code where it covers this, or None: no layers, no rows, a loss of one's own."""
-        own_loss = plan is not None and not isinstance(plan.loss, str)
-        return self._cores[0] if self._cores and rows and not own_loss else None
+        return self._cores[0] if self._cores and rows and (plan is None or _covers(plan)) else None
 
     def _seen(self, w: Vector, X: NDArray[Any] | Csr, scale: float | None = None) -> Seen:
         """Return parameters and rows as the compiled code takes them."""
@@ -232,7 +239,7 @@ class NativeEngine:
 
     def outputs_and_loss(self, w: Vector, rows: Rows, plan: Plan) -> tuple[Batch, float]:
         """Return the outputs (n, K) and the mean loss per sample."""
-        if self.core(len(rows.X), plan) is None:
+        if rows.weights is not None or self.core(len(rows.X), plan) is None:
             return self.reference.outputs_and_loss(w, rows, plan)
         outputs = np.empty((len(rows.X), self.architecture.n_out), self.dtype)
         seen, y = self._seen(w, rows.X, rows.scale), self._targets(rows.targets)
@@ -256,7 +263,7 @@ class NativeEngine:
 
     def value_and_gradient(self, w: Vector, rows: Rows, plan: Plan, gradient: Vector, step: int | None = None) -> float:
         """Return the mean loss of all rows and fill its gradient; see `ReferenceEngine.value_and_gradient`."""
-        if self.core(len(rows.X), plan) is None:
+        if rows.weights is not None or self.core(len(rows.X), plan) is None:
             return self.reference.value_and_gradient(w, rows, plan, gradient, step)
         if isinstance(rows.X, Csr):
             gradient.fill(0)
@@ -272,7 +279,7 @@ class NativeEngine:
         self, w: Vector, state: State, rows: Rows, order: NDArray[np.intp], plan: Plan, batch: int, losses: Vector
     ) -> int:
         """Take one step per `batch` entries of `order`; return how many were taken; see `ReferenceEngine.train`."""
-        if self.core(len(order), plan) is None:
+        if rows.weights is not None or self.core(len(order), plan) is None:
             return self.reference.train(w, state, rows, order, plan, batch, losses)
         if not fuses(state) or not self._keeps_rule(state, rows):
             return self._train_by_steps(w, state, rows, order, plan, batch, losses)

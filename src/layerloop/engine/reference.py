@@ -19,10 +19,11 @@ from layerloop.csr import Csr
 from layerloop.engine import sparse
 from layerloop.engine.columns import COLUMN_STEPS
 from layerloop.engine.heads import HEADS, Head
-from layerloop.engine.losses import FUSED, LOSSES
+from layerloop.engine.losses import FUSED, LOSSES, Term
 from layerloop.engine.steps import PREDICTION, ROW_STEPS, Join, Mode, Step, dense_step
 from layerloop.errors import ShapeError
 from layerloop.layers import Dense, Members
+from layerloop.losses import LossSpec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -30,10 +31,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from layerloop.optim import State
-    from layerloop.plan import Architecture, Op, Plan
+    from layerloop.plan import Architecture, Op, Pair, Plan
 
     Batch = NDArray[np.floating]
     Vector = NDArray[np.floating]
+    Wanted = tuple[NDArray[Any], Vector | None]  # targets, and weights of the rows
 
 BLOCK = 1024  # rows up to which buffers are kept for the next call, and at which BLAS is at full speed
 KEPT = 4  # batch sizes whose buffers are kept; training uses two, the full one and the last, partial one
@@ -51,11 +53,18 @@ class Rows:
         Class indices (n,) or rows (n, K), as the loss takes them.
     scale : float or None
         What one unit of a raw byte is worth.
+    weights : ndarray (n,) or None
+        Of the rows, of the engine's type: the mean loss of n rows is sum_i w_i l_i / n. None weighs all alike.
     """
 
     X: NDArray[Any] | Csr
     targets: NDArray[Any]
     scale: float | None = None
+    weights: NDArray[np.floating] | None = None
+
+    def wanted(self, index: NDArray[np.intp] | slice = slice(None)) -> Wanted:
+        """Return what the loss is to know of some rows."""
+        return self.targets[index], None if self.weights is None else self.weights[index]
 
 
 class Workspace:
@@ -197,7 +206,7 @@ class ReferenceEngine:
             _scores(space, self._bound(w, space), PREDICTION)
             self.head.forward(space.S, space.P, space.m)
             outputs = space.outputs()
-            return outputs, self._loss_of(space, rows.targets, plan)
+            return outputs, self._loss_of(space, rows.wanted(), plan)
 
     # -- gradient and training ----------------------------------------------------------------------------------
 
@@ -212,7 +221,7 @@ class ReferenceEngine:
             weights, into = self._bound(w, space), self._bound(gradient, space)
             if space.of_sparse:
                 gradient.fill(0)
-            return self._both_loops(space, weights, rows.targets, plan, into, Mode(step, plan.seed))
+            return self._both_loops(space, weights, rows.wanted(), plan, into, Mode(step, plan.seed))
 
     def train(
         self, w: Vector, state: State, rows: Rows, order: NDArray[np.intp], plan: Plan, batch: int, losses: Vector
@@ -231,7 +240,7 @@ class ReferenceEngine:
                 space.gather(rows, index)
                 weights, into = self._bound(w, space), self._bound(gradient, space)
                 mode = Mode(state.t, plan.seed)
-                value = self._both_loops(space, weights, rows.targets[index], plan, into, mode)
+                value = self._both_loops(space, weights, rows.wanted(index), plan, into, mode)
                 losses[step] = value
                 if not math.isfinite(value):
                     return step
@@ -247,11 +256,11 @@ class ReferenceEngine:
         return [step.bound(w[op.part]) for step, op in zip(space.steps, self.architecture.ops, strict=True)]
 
     def _both_loops(
-        self, space: Workspace, weights: list[Any], targets: NDArray[Any], plan: Plan, into: list[Any], mode: Mode
+        self, space: Workspace, weights: list[Any], wanted: Wanted, plan: Plan, into: list[Any], mode: Mode
     ) -> float:
         """Forward loop, loss, backward loop: return the mean loss and fill the gradient."""
         _scores(space, weights, mode)
-        value = self._loss_of(space, targets, plan)
+        value = self._loss_of(space, wanted, plan)
         for i in reversed(range(len(weights))):
             D = space.steps[i - 1].D if i else None
             space.steps[i].backward(space.nodes[i], weights[i], into[i], D)
@@ -260,25 +269,25 @@ class ReferenceEngine:
                     np.add(D, space.steps[join].D, out=D)
         return value
 
-    def _loss_of(self, space: Workspace, targets: NDArray[Any], plan: Plan) -> float:
+    def _loss_of(self, space: Workspace, wanted: Wanted, plan: Plan) -> float:
         """Return the mean loss, over the members too; leave its gradient in the scores in `space.D`."""
+        targets, weights = wanted
         if space.members > 1:
             targets = np.concatenate([targets] * space.members)
+            weights = None if weights is None else np.concatenate([weights] * space.members)
         if plan.fused:
-            return FUSED[plan.fused](space.S, targets, space.P, space.D, space.m)
+            return FUSED[plan.fused](space.S, targets, space.P, space.D, space.m, self._term(plan.loss, weights))
         self.head.forward(space.S, space.P, space.m)
-        if isinstance(plan.loss, str):
-            value = LOSSES[plan.loss](space.P, targets, space.Q)
+        if isinstance(plan.loss, LossSpec):
+            value = LOSSES[plan.loss.name](space.P, targets, space.Q, self._term(plan.loss, weights))
         else:
-            value_of, gradient_of = plan.loss
-            outputs = space.P.copy(order="C")  # what a loss of one's own does to it stays with it
-            value = _one_number(value_of(outputs, targets))
-            slope = np.asarray(gradient_of(outputs, targets))
-            if slope.shape != outputs.shape:  # NumPy would stretch a column over the outputs without a word
-                raise ShapeError(f"a loss's gradient is shaped as the outputs, {outputs.shape}; got {slope.shape}")
-            np.copyto(space.Q, slope)
+            own = (space.P.copy(order="C"), targets, *([] if weights is None else [weights]))
+            value = _own_loss(plan.loss, own, space.Q)
         self.head.backward(space.P, space.Q, space.D, space.m)
         return value
+
+    def _term(self, loss: Any, weights: Vector | None) -> Term:
+        return Term(np.asarray(loss.columns(self.architecture.n_out), self.dtype), loss.smoothing, weights)
 
     def _keeps_sparse(self, X: NDArray[Any] | Csr) -> bool:
         """Whether rows stay sparse: where there is a first layer to take them."""
@@ -333,6 +342,16 @@ def kept(w: Vector, stretches: Sequence[slice]) -> Iterator[None]:
     yield
     for stretch, values in zip(stretches, before, strict=True):
         w[stretch] = values
+
+
+def _own_loss(pair: Pair, own: tuple[Any, ...], Q: Batch) -> float:
+    """Return the value of a loss of one's own and put its gradient into Q; the outputs that it sees are a copy."""
+    value = _one_number(pair[0](*own))
+    slope = np.asarray(pair[1](*own))
+    if slope.shape != own[0].shape:  # NumPy would stretch a column over the outputs without a word
+        raise ShapeError(f"a loss's gradient is shaped as the outputs, {own[0].shape}; got {slope.shape}")
+    np.copyto(Q, slope)
+    return value
 
 
 def _one_number(value: Any) -> float:

@@ -1,4 +1,4 @@
-"""Softmax gamma and modified softmax gamma~: values, logarithms, Jacobians, and the heads made of them.
+"""Softmax gamma and modified softmax gamma~: values, logarithms, Jacobians, and the heads, with sigma and exp by entry.
 
 Letters: z scores, (K,) for the softmax and (K-1,) for the modified one; g their probabilities, (K,); q a
 vector of the outputs' shape, (K,), that a Jacobian's transpose pulls back to the scores.
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from layerloop.errors import ShapeError
-from layerloop.maths.activations import as_numbers
+from layerloop.maths.activations import as_numbers, sigma, sigma_prime, softplus
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -41,7 +41,7 @@ class Head(NamedTuple):
     vjp : callable
         (z, q) -> B_{L+1}^T q, (n,), without the dense matrix.
     log_f : callable or None
-        z -> log f(z) without forming f(z); None where the outputs are not probabilities.
+        z -> log f(z) without forming f(z); None where the outputs have no logarithm.
     extra : int
         How many outputs there are beyond the scores.
     """
@@ -257,10 +257,30 @@ def _identity_vjp(z: ArrayLike, q: ArrayLike) -> Array:
     return as_vector(q, "q", _scores(z).size).copy()
 
 
+@np.errstate(over="ignore", under="ignore")
+def _exp(z: ArrayLike) -> Array:
+    return np.exp(_scores(z))
+
+
+def _by_entry(
+    f: Callable[[ArrayLike], Array], df: Callable[[ArrayLike], Array], log_f: Callable[[Array], Array]
+) -> Head:
+    """Return the head of a function taken entry by entry, whose Jacobian is diag(f'(z))."""
+    return Head(
+        lambda z: f(_scores(z)),
+        lambda z: np.diag(df(_scores(z))),
+        lambda z, q: df(_scores(z)) * as_vector(q, "q", _scores(z).size),
+        lambda z: log_f(_scores(z)),
+        0,
+    )
+
+
 HEADS: Mapping[str, Head] = MappingProxyType(
     {
         "identity": Head(_identity, _identity_jacobian, _identity_vjp, None, 0),
         "softmax": Head(softmax, softmax_jacobian, softmax_vjp, log_softmax, 0),
         "modified_softmax": Head(modified_softmax, C_K, C_K_vjp, log_modified_softmax, 1),
+        "sigmoid": _by_entry(sigma, sigma_prime, lambda z: -softplus(-z)),
+        "exp": _by_entry(_exp, _exp, lambda z: z.copy()),
     }
 )

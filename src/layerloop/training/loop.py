@@ -161,7 +161,7 @@ class Run:
         try:
             watched = watched_data(m, validation, plan)
             _check_watched(rule, watched)
-            rows = make_rows(m, loader.X, loader.y, plan)
+            rows = make_rows(m, loader.X, loader.y, plan, loader.weights)
         except BaseException:
             m.inputs = inputs
             raise
@@ -294,15 +294,21 @@ def check_trainable(m: Chain, plan: Plan) -> None:
         raise SettingError("this chain has no parameters to train")
     if not all_finite(m.flat):
         raise NetworkError("the network already holds parameters that are not finite: start from another one")
-    if plan.loss == "crossentropy" and _gives_scores(m):
-        raise NetworkError(
-            "crossentropy takes probabilities, but this chain has no softmax: add one, or use logitcrossentropy"
-        )
+    _check_outputs(m, plan)
 
 
-def _gives_scores(m: Chain) -> bool:
-    """Whether the outputs are an affine map's: scores, not probabilities (a sigmoid's or the like are left to you)."""
-    return m.architecture.head == "identity" and m.architecture.last_activation == "identity"
+def _check_outputs(m: Chain, plan: Plan) -> None:
+    """Raise NetworkError where a loss of a head's outputs meets those of an affine map: scores, or any number.
+
+    Outputs of a last layer with an activation, a sigmoid or the like, are left to you.
+    """
+    row = plan.named.row if plan.named else None
+    if not row or row.scores or row.head is None:
+        return
+    if m.architecture.head == "identity" and m.architecture.last_activation == "identity":
+        other = f", or use {row.on_scores}" if row.on_scores else ""
+        what = "probabilities" if row.on_scores else "positive rates"
+        raise NetworkError(f"{plan.loss} takes {what}, but this chain has no {row.head}: add one{other}")
 
 
 def _with_scale(inputs: Inputs, scale: float | None) -> Inputs:
