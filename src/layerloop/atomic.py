@@ -54,6 +54,8 @@ def check_writable(path: str | os.PathLike[str]) -> Path:
     target = Path(path)
     if target.is_dir():
         raise OutputError(f"cannot write {target}: it is a folder; name a file in it")
+    if target.exists() and not target.is_file():
+        raise OutputError(f"cannot write {target}: it is no regular file; name another place")
     try:
         with tempfile.NamedTemporaryFile(prefix=f".{target.name[:100]}.", dir=target.parent):
             pass

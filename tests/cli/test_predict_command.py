@@ -126,7 +126,7 @@ def test_a_picture_of_a_digit_is_recognised_in_any_guise(name: str, run: Callabl
 def test_an_empty_picture_is_refused(run: Callable, examples: Path) -> None:
     Image.new("L", (40, 40), 255).save("blank.png")
     result = run("predict", examples / "digits.safetensors", "blank.png")
-    assert (result.code, result.err) == (2, "layerloop: the image is empty: draw something\n")
+    assert (result.code, result.err) == (2, "layerloop: blank.png: the image is empty: draw something\n")
 
 
 def test_what_was_done_to_a_picture_is_said(run: Callable, examples: Path) -> None:

@@ -237,6 +237,23 @@ def test_a_loss_that_rises_is_remarked(run: Callable) -> None:
     assert "the loss is higher than before training: try a lower --rate" in result.lines
 
 
+def test_absolute_errors_are_in_the_unit_of_the_target(run: Callable, examples: Path) -> None:
+    found = strict(
+        run("train", examples / "prices.csv", "--target", "price", "--loss", "mae", "--epochs", 5, "--json").out
+    )
+    assert 1e4 < found["test_loss"] < 3e5  # prices have a standard deviation of about 1.1e5
+    again = strict(run("evaluate", found["model"], examples / "prices.csv", "--json").out)
+    assert 1e4 < again["loss"] < 3e5
+
+
+def test_overfitting_is_not_taken_for_too_high_a_rate(run: Callable, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "noise.npz", X=rng.normal(size=(60, 30)).astype(np.float32), y=rng.integers(2, size=60))
+    result = run("train", "noise.npz", "--epochs", 300, "--rate", 0.01)
+    assert (result.code, result.err) == (0, "")
+    assert result.lines[-2].startswith("the test loss is higher than before training, while that of training fell")
+
+
 def test_a_failed_run_leaves_the_earlier_model_and_its_history(run: Callable) -> None:
     run(*QUICK, "--out", "m.safetensors")
     before = [Path(name).read_bytes() for name in ("m.safetensors", "m.history.jsonl")]

@@ -75,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemoryError:
         return _failed("not enough memory for this; take fewer rows or smaller layers")
     except KeyboardInterrupt as stop:
-        _failed("stopped")
+        _failed(" ".join(["stopped", *map(str, stop.args)]))
         return int(getattr(stop, "code", 130))  # SIGTERM has another
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has gone: nothing left to say

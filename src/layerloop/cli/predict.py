@@ -123,7 +123,10 @@ def _of_row(m: Chain, index: int, given: argparse.Namespace, terminal: Terminal)
 def _of_image(m: Chain, path: str, given: argparse.Namespace, terminal: Terminal) -> dict[str, Any]:
     if m.inputs.image is None:
         raise InputError(f"{path}: this model was not trained on pictures; give it a row number, a table or an array")
-    picture, done = prepare_image(path, size=m.inputs.image, box=m.inputs.box or min(m.inputs.image))
+    try:
+        picture, done = prepare_image(path, size=m.inputs.image, box=m.inputs.box or min(m.inputs.image))
+    except InputError as error:
+        raise InputError(str(error) if path in str(error) else f"{path}: {error}") from None
     for sentence in done:
         terminal.say(f"{path}: {sentence}")
     if given.show:

@@ -66,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--loss",
         type=opt.name,
         metavar="NAME",
-        help="crossentropy for classes, mse for values (default: by the target)",
+        help="crossentropy for classes, mse or mae for values (default: by the target)",
     )
     add(
         "--optimizer",
@@ -88,7 +88,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = group.add_argument
     opt.add_target(group)
     add("--validation", type=float, default=0.0, metavar="SHARE", help="of the training rows, held out (default 0)")
-    add("--test", type=float, default=recipe.test, metavar="SHARE", help="held out of a file without a test part (0.2)")
+    add("--test", type=float, metavar="SHARE", help="held out of a file without a test part (0.2)")
     add("--every", type=float, default=2.0, metavar="SECONDS", help="report at least so often (default 2)")
     add("--out", type=Path, metavar="FILE", help="the model file (default: a new name in this folder)")
     opt.add_data_dir(group)
@@ -104,7 +104,10 @@ def run(given: argparse.Namespace) -> int:
     terminal = Terminal(json=given.json)
     if not given.every > 0:
         raise SettingError(f"--every must be a positive number of seconds, got {given.every:g}")
-    recipe = Recipe(**{name: getattr(given, name) for name in Recipe.__dataclass_fields__})
+    chosen = {name: getattr(given, name) for name in Recipe.__dataclass_fields__}
+    recipe = Recipe(**{name: value for name, value in chosen.items() if name != "test" or value is not None})
+    if given.test is not None and has_test(given.data):
+        raise SettingError(f"{given.data} has a test part of its own: leave out --test")
     if given.out is not None:
         _check_place(given.out)
     with blas_threads(given.threads), _signals():
@@ -132,13 +135,15 @@ def _run(given: argparse.Namespace, recipe: Recipe, task: Task, terminal: Termin
     task.finish()
     after = task.figures("test") if "test" in task.held else {}
     model = aside if why else place
-    done = len(read_history(history))  # as the file has it: a signal may come just before a pass is counted elsewhere
-    facts = _facts(given, recipe, task, done, after, seconds, why)
+    passes = read_history(history)  # as the file has it: a signal may come just before a pass is counted elsewhere
+    facts = _facts(given, recipe, task, len(passes), after, seconds, why)
     task.m.record = {key: plain(value) for key, value in facts.items()}
     _save(task, model)
     if not why:
         history = history.replace(_history_of(place))
-    _conclude(terminal, before, after, seconds, why)
+    _conclude(terminal, after, seconds, why)
+    if not after.get("loss", 0) <= before.get("test_loss", 0):
+        terminal.say(_advice(passes, before["test_loss"]))
     terminal.say(f"saved {model}" + (f" ({place} stays as it was)" if model != place else ""))
     terminal.result({**facts, "before": before, "model": model, "history": history})
     return code
@@ -146,7 +151,7 @@ def _run(given: argparse.Namespace, recipe: Recipe, task: Task, terminal: Termin
 
 def _task(given: argparse.Namespace, recipe: Recipe, terminal: Terminal) -> Task:
     """Read the data and make network and batches."""
-    kind = {None: None, "mse": "values"}.get(given.loss, "classes")
+    kind = {None: None, "mse": "values", "mae": "values"}.get(given.loss, "classes")
     data = opt.read_data(given.data, "train", given, terminal, target=given.target, kind=kind)
     test = None
     if has_test(given.data):
@@ -243,23 +248,28 @@ def _short(number: float) -> str:
 
 
 class Terminated(KeyboardInterrupt):
-    """SIGTERM, handled as Ctrl-C is: stop, keep the model, and say so."""
+    """SIGTERM, or SIGHUP of a terminal that is closed, handled as Ctrl-C is: stop, keep the model, and say so."""
 
-    code = 143
-
-
-def _terminate(*_: object) -> None:
-    raise Terminated
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.code = 128 + number
 
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+def _terminate(number: int, *_: object) -> None:
+    raise Terminated(number)
+
+
+TERMINATING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
+SIGNALS = (signal.SIGINT, *TERMINATING)
 
 
 @contextmanager
 def _signals() -> Iterator[None]:
-    """Take SIGTERM as Ctrl-C is taken, and put everything back at the end."""
+    """Take SIGTERM and SIGHUP as Ctrl-C is taken, and put everything back at the end; what is ignored stays so."""
     previous = {number: signal.getsignal(number) for number in SIGNALS}
-    signal.signal(signal.SIGTERM, _terminate)
+    for number in TERMINATING:
+        if previous[number] is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, _terminate)
     try:
         yield
     finally:
@@ -289,6 +299,7 @@ def _train(given: argparse.Namespace, task: Task, reports: Reports, history: Pat
             )
     except KeyboardInterrupt as stop:
         if not reports.keeps:
+            stop.args = ("before the first step was done, so there is no model to keep",)
             raise
         return getattr(stop, "code", 130), f"stopped in epoch {reports.epoch} of {given.epochs}"
     except DivergenceError as error:
@@ -405,10 +416,18 @@ def _facts(
     }
 
 
-def _conclude(terminal: Terminal, before: dict[str, float], after: dict[str, float], seconds: float, why: str) -> None:
+def _conclude(terminal: Terminal, after: dict[str, float], seconds: float, why: str) -> None:
     if why:
         print(f"layerloop: {why}", file=sys.stderr)
     figures = _text({f"test_{name}": value for name, value in after.items()})
     terminal.say(f"{figures}{'  ' if figures else ''}in {describe.duration(seconds)}")
-    if not after.get("loss", 0) <= before.get("test_loss", 0):
-        terminal.say("the loss is higher than before training: try a lower --rate")
+
+
+def _advice(passes: list[dict[str, float | None]], before: float) -> str:
+    """Return what to do about a test loss that is higher than before training, where it was `before`."""
+    last = passes[-1]["loss"] if passes else None
+    if last is not None and last < before:
+        return (
+            "the test loss is higher than before training, while that of training fell: try fewer --epochs or --decay"
+        )
+    return "the loss is higher than before training: try a lower --rate"

@@ -89,6 +89,8 @@ def load(path: str | os.PathLike[str]) -> Chain:
     >>> m = load("digits.safetensors")  # doctest: +SKIP
     """
     try:
+        if Path(path).exists() and not (Path(path).is_file() or Path(path).is_dir()):
+            raise ModelFileError(f"cannot read the model {path}: it is no regular file")
         content = Path(path).read_bytes()
     except OSError as error:
         raise ModelFileError(f"cannot read the model {path}: {error.strerror or error}") from None

@@ -11,8 +11,9 @@ from layerloop import describe, optim
 from layerloop.data.batches import DataLoader
 from layerloop.errors import InputError, NetworkError, SettingError, look_up
 from layerloop.layers import ACTIVATIONS, known_name
+from layerloop.losses import LOSSES
 from layerloop.network import Chain, evaluate, params
-from layerloop.plan import HEADS, LOSSES, fused_name
+from layerloop.plan import HEADS, fused_name
 from layerloop.preprocessing import Inputs, standardised
 from layerloop.readings import READINGS, classifier, dense_layers
 from layerloop.settings import float_name, whole
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 
 # A target this many times its own deviation away from zero keeps no three digits of that deviation in float32.
 FARTHEST = {"float32": 1e4, "float64": 1e12}
+# What a file's target serves as it is: one class of several, or one value whose unit the loss follows.
+RECIPE_LOSSES = ("crossentropy", "logitcrossentropy", "mse", "mae")
 SEEN = 2000  # pictures that are looked at to learn how large their drawings are
 LARGEST = 1e150  # of a column to be standardised: squares beyond have no room in float64
 
@@ -93,7 +96,7 @@ class Recipe:
         known_name(self.activation, ACTIVATIONS, "activation")
         head = known_name(self.head or reading.head, HEADS, "head")
         if self.loss is not None:
-            fused_name(head, known_name(self.loss, LOSSES, "loss"))
+            fused_name(head, known_name(self.loss, RECIPE_LOSSES, "loss"))
         if head == "identity" and self.loss == "crossentropy":
             raise NetworkError("crossentropy takes probabilities: head identity goes with loss logitcrossentropy")
         for width in self.layers:
@@ -150,12 +153,15 @@ class Task:
     def in_units(self, now: Progress) -> Progress:
         """Return the progress of training with every loss in the units of the target."""
         row = None if now.row is None else self._in_units(now.row)
-        return replace(now, loss=now.loss * self.target[1] ** 2, row=row)
+        return replace(now, loss=now.loss * self._unit, row=row)
+
+    @property
+    def _unit(self) -> float:
+        """What the loss is multiplied by: a mean of squares has the unit of the target squared; classes have none."""
+        return float(self.target[1] ** (LOSSES[self.loss].unit or 0))
 
     def _in_units(self, figures: Mapping[str, float]) -> dict[str, float]:
-        """A mean of squares grows with the square of the spread; the spread of classes is 1."""
-        unit = self.target[1] ** 2
-        return {name: value * unit if name.endswith("loss") else value for name, value in figures.items()}
+        return {name: value * self._unit if name.endswith("loss") else value for name, value in figures.items()}
 
     def finish(self) -> None:
         """Bring network and data back to the units of the target, once training is over.
@@ -204,7 +210,7 @@ def _loss(data: Dataset, recipe: Recipe) -> str:
         loss = recipe.loss or ("logitcrossentropy" if recipe.head == "identity" else "crossentropy")
     else:
         loss = recipe.loss or "mse"
-    if (loss == "mse") != (data.kind == "values"):
+    if (LOSSES[loss].targets == "values") != (data.kind == "values"):
         raise NetworkError(f"the target of {data.name} holds {data.kind}, which loss {loss} does not fit: leave it out")
     return loss
 
@@ -220,7 +226,10 @@ def _held_out(data: Dataset, test: Dataset | None, recipe: Recipe, done: list[st
         out = _chosen(y, share, np.random.default_rng((recipe.seed, 7, stream)))
         rows = describe.count(len(y), "row")
         if out.all() or not out.any():
-            raise InputError(f"{data.name}: {rows} are too few to hold out {share:.0%} for {name}; a share of 0 may do")
+            are = "is" if len(y) == 1 else "are"
+            raise InputError(
+                f"{data.name}: {rows} {are} too few to hold out {share:.0%} for {name}; a share of 0 may do"
+            )
         done.append(f"{out.sum():,} of {rows} ({share:.0%}) held out for {name}, drawn by the seed")
         held[name] = (X[out], y[out])
         X, y = X[~out], y[~out]
@@ -240,8 +249,9 @@ def _inputs(data: Dataset, X: NDArray[np.generic], done: list[str]) -> Inputs:
     if data.scale is not None or data.image is not None:
         box = data.box if data.box is not None or data.image is None else _box(X[:SEEN].reshape(-1, *data.image))
         return Inputs(scale=data.scale, image=data.image, box=box)
-    if not np.abs(X).max() < LARGEST:
-        raise InputError(f"{data.name}: a column reaches {np.abs(X).max():.3g}: rescale it")
+    largest = float(np.abs(X).max())  # of float32, which has no room for the bound itself
+    if not largest < LARGEST:
+        raise InputError(f"{data.name}: a column reaches {largest:.3g}: rescale it")
     done.append("every column is brought to mean 0 and standard deviation 1, as it is in the training rows")
     return standardised(X, data.columns)
 
