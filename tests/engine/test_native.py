@@ -195,7 +195,7 @@ def test_what_stands_around_a_rule_is_that_of_the_numpy_engine(around: str, rule
             engine.train(w, state, case.rows(), case.order, case.plan, 64, np.empty(4))
     assert states[0].t == states[1].t == 12
     assert states[0].numbers == states[1].numbers
-    loose = {"float64": 1e-11, "float32": 1e-4}[dtype]  # twelve steps carry rounding on
+    loose = {"float64": 1e-11, "float32": 3e-4}[dtype]  # steps carry rounding on, as in the test of every rule above
     assert far(*vectors) < loose
     assert all(far(*slots) < loose for slots in zip(states[0].slots, states[1].slots, strict=True))
     assert far(vectors[0], case.w) > 1e-6  # and they did move
