@@ -252,8 +252,7 @@ class Chain:
             What is not real and finite, raw bytes without a scale, a column of an `Embedding` that holds no codes.
         """
         rows, scale = self.inputs.ready(X, self.dtype)
-        if self.architecture.codes:
-            check_codes(self, rows, scale)
+        check_codes(self, rows, scale)
         return rows, scale
 
     @property
@@ -302,8 +301,10 @@ class Chain:
 
 def check_codes(m: Chain, X: NDArray[Any] | Csr, scale: float | None = None) -> None:
     """Raise InputError for a column of an `Embedding` that holds anything but its codes 0, 1, ..."""
-    for column, count in m.architecture.codes:
-        values = (X.toarray() if isinstance(X, Csr) else X)[:, column] * (1 if scale is None else scale)
+    codes = m.architecture.codes
+    rows: Any = X.toarray() if codes and isinstance(X, Csr) else X
+    for column, count in codes:
+        values = rows[:, column] * (1 if scale is None else scale)
         wrong = values[(values < 0) | (values >= count) | (values != np.floor(values))]
         if wrong.size:
             raise InputError(

@@ -356,11 +356,6 @@ class BatchNormStep(Normalised):
 
     trains = False
 
-    def bound(self, w: Vector) -> dict[str, Vector]:
-        """Return the parts; the gradient in the running ones is 0."""
-        parts: dict[str, Vector] = self.layer.views(w)
-        return parts
-
     def forward(self, Z: Batch, w: dict[str, Vector], mode: Mode) -> Batch:
         """Gamma xhat + beta; a training step also moves the running statistics."""
         self.trains = mode.step is not None
