@@ -20,6 +20,9 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("initialise", "figures", "targets", "vocabulary", "prediction", "network", "readings", "gradient_check"),
     ("files",),
     ("training",),
+    ("estimators",),
+    ("inspection",),
+    ("lab",),
     ("cli",),
     ("__init__", "__main__"),
 )
