@@ -50,6 +50,14 @@ def test_the_page_of_letters_runs() -> None:
     assert ps.W(1).shape == (3, 5)  # type: ignore[attr-defined]
 
 
+def test_the_page_of_traces_runs_and_names_every_key() -> None:
+    names = run(python_blocks("docs/trace.md"), {})
+    plain: dict = names["plain"]  # type: ignore[assignment]
+    text = (ROOT / "docs/trace.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(\w+)`", text.partition("## The dict")[2]))
+    assert set(plain) | set(plain["steps"][0]) | set(plain["sample"]) | set(plain["layers"][0]) <= named
+
+
 def test_the_readme_runs_on_small_data(monkeypatch: pytest.MonkeyPatch) -> None:
     from layerloop import data
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from layerloop import engine as engine
     from layerloop import errors as errors
     from layerloop import files as files
+    from layerloop import inspection as inspection
     from layerloop import maths as maths
     from layerloop import optim as optim
     from layerloop import training as training
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from layerloop.files import load as load
     from layerloop.files import save as save
     from layerloop.gradient_check import check_gradient as check_gradient
+    from layerloop.inspection.trace import trace as trace
     from layerloop.layers import BatchNorm as BatchNorm
     from layerloop.layers import Dense as Dense
     from layerloop.layers import Dropout as Dropout
@@ -112,7 +114,7 @@ if TYPE_CHECKING:
 
 # Where each public name lives; a subpackage stands for itself.
 _HOME = {
-    **dict.fromkeys(("data", "engine", "errors", "files", "maths", "optim", "training"), ""),
+    **dict.fromkeys(("data", "engine", "errors", "files", "inspection", "maths", "optim", "training"), ""),
     **dict.fromkeys(("DataLoader", "ncycle"), "data.batches"),
     **dict.fromkeys(("load", "save"), "files"),
     **dict.fromkeys(("Chain", "Parameters", "accuracy", "activations", "evaluate", "params", "setup"), "network"),
@@ -126,6 +128,7 @@ _HOME = {
     **dict.fromkeys(("mae", "huber", "quantile", "poisson"), "vocabulary"),
     "classifier": "readings",
     "check_gradient": "gradient_check",
+    "trace": "inspection.trace",
     **dict.fromkeys(("Inputs", "standardised"), "preprocessing"),
     "lbfgs": "training",
     **dict.fromkeys(("History", "Progress", "Stop", "read_history", "throttle", "train", "write_history"), "training"),

@@ -1,11 +1,12 @@
-"""Plain values become text that people read: numbers, durations, tables."""
+"""Plain values become text and fragments of HTML that people read: numbers, durations, tables."""
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 
 def count(number: int, noun: str = "") -> str:
@@ -48,8 +49,8 @@ def figure(value: object) -> str:
     return str(value)
 
 
-def table(rows: Sequence[Mapping[str, object]]) -> str:
-    """Return rows of the same keys as aligned text, the keys as its head.
+def table(rows: Sequence[Mapping[str, object]], left: Collection[str] = ()) -> str:
+    """Return rows of the same keys as aligned text, the keys as its head; the columns in `left` begin at one place.
 
     Examples
     --------
@@ -62,5 +63,38 @@ def table(rows: Sequence[Mapping[str, object]]) -> str:
         return "(no rows)"
     cells = [[str(key) for key in rows[0]], *([figure(row.get(key)) for key in rows[0]] for row in rows)]
     widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-    lines = ("  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True)) for line in cells)
-    return "\n".join(lines)
+    sides = [str.ljust if key in left else str.rjust for key in rows[0]]
+    lines = ("  ".join(side(cell, n) for side, cell, n in zip(sides, line, widths, strict=True)) for line in cells)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+STYLE = "font-family:monospace;font-size:0.9em;margin:0.3em 0;white-space:pre-wrap"
+
+
+def html_lines(lines: Sequence[str]) -> str:
+    """Return lines of text as a fragment of HTML.
+
+    Examples
+    --------
+    >>> html_lines(["a < b"]).partition(">")[2]
+    'a &lt; b</div>'
+    """
+    return f'<div style="{STYLE}">{escape(chr(10).join(lines))}</div>'
+
+
+def html_table(rows: Sequence[Mapping[str, object]], *, caption: str = "", left: Collection[str] = ()) -> str:
+    """Return rows of the same keys as a table of HTML, which takes its colours from the page that it stands in.
+
+    Examples
+    --------
+    >>> html_table([{"epoch": 1, "loss": 0.5}]).count("<td")
+    2
+    """
+    if not rows:
+        return html_lines([*([caption] if caption else ()), "(no rows)"])
+    sides = {key: f' style="text-align:{"left" if key in left else "right"}"' for key in rows[0]}
+    head = "".join(f'<th scope="col"{sides[key]}>{escape(str(key))}</th>' for key in rows[0])
+    lines = ("".join(f"<td{sides[key]}>{escape(figure(row.get(key)))}</td>" for key in rows[0]) for row in rows)
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    title = f"<caption>{escape(caption)}</caption>" if caption else ""
+    return f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

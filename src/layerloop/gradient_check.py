@@ -9,6 +9,7 @@ import numpy as np
 
 from layerloop.arraylike import Samples, as_array
 from layerloop.csr import Csr, is_sparse
+from layerloop.errors import ShapeError
 from layerloop.layers import Dense, Residual
 from layerloop.losses import LossSpec
 from layerloop.maths.checks import GradientCheck
@@ -18,7 +19,7 @@ from layerloop.maths.layers import Residual as AroundNotes
 from layerloop.maths.loops import Net, gradient, parameters
 from layerloop.maths.losses import Loss as OneSampleLoss
 from layerloop.maths.losses import loss_named
-from layerloop.network import AnyLoss, Chain, class_indices, make_plan, value_and_gradient
+from layerloop.network import AnyLoss, Chain, check_codes, make_plan, targets_for, value_and_gradient
 from layerloop.preprocessing import as_rows
 from layerloop.vocabulary import crossentropy
 
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 ENGINE_TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 
 
-def notes_net(m: Chain, loss: AnyLoss = crossentropy, y: ArrayLike = 0) -> tuple[Net, NDArray[np.floating]]:
+def notes_net(m: Chain, loss: AnyLoss = crossentropy, y: ArrayLike = 0) -> tuple[Net, NDArray[np.float64]]:
     """Return a network as `layerloop.maths` has it: plain data, and w = (w_1; ...; w_L) in float64.
 
     A loss of one's own is bound to the target y, which it takes in its own form.
@@ -48,7 +49,7 @@ def notes_net(m: Chain, loss: AnyLoss = crossentropy, y: ArrayLike = 0) -> tuple
     ((4, 3, 2), ('tanh', 'identity'), 23)
     """
     architecture, of_one = m.architecture, _of_one(make_plan(m, loss), y)
-    w = architecture.to_notes(m.flat.astype(np.float64))
+    w = np.asarray(architecture.to_notes(m.flat.astype(np.float64)), dtype=np.float64)
     if all(type(layer) is Dense and not layer.ntk and layer.members == 1 for layer in architecture.layers):
         widths = (architecture.n_in, *(layer.n_out for layer in architecture.layers))
         names = tuple(layer.activation for layer in architecture.layers if isinstance(layer, Dense))
@@ -155,10 +156,8 @@ def check_gradient(
     True
     """
     net, w = notes_net(m, loss, y)
-    rows, _ = as_rows(x, m.architecture.n_in)
-    seen = m.inputs.apply(rows, m.dtype)
-    z_1 = (seen.toarray() if isinstance(seen, Csr) else seen).astype(np.float64)[0]
-    target = _target(m, y, loss)
+    z_1 = seen_by_notes(m, x)
+    target = target_row(m, y, loss)
     found = check_loops(net, w, z_1, target, entries=entries, method=method, seed=seed)
     wanted = as_array(y if isinstance(loss, tuple) else target, "y")
     _, by_engine = value_and_gradient(m, x, wanted[np.newaxis] if is_sparse(x) else wanted, loss)
@@ -166,15 +165,45 @@ def check_gradient(
     return Finding(found, m.engine.name, worst, ENGINE_TOLERANCE[m.dtype])
 
 
-def _target(m: Chain, y: ArrayLike, loss: AnyLoss) -> NDArray[np.float64]:
-    """Return the target as a row (K,); a loss of one's own has y already, and its row is not looked at."""
+def seen_by_notes(m: Chain, x: Samples) -> NDArray[np.float64]:
+    """Return z_1 of one sample: what the first layer sees, in float64.
+
+    Raises
+    ------
+    ShapeError, InputError
+        When it is not one row that the network takes.
+
+    Examples
+    --------
+    >>> from layerloop import Chain, Dense, Inputs
+    >>> m = Chain(Dense(2, 1), inputs=Inputs(scale=0.5))
+    >>> seen_by_notes(m, np.array([2, 3], np.uint8))
+    array([1. , 1.5])
+    """
+    rows, _ = as_rows(x, m.architecture.n_in)
+    if len(rows) != 1:
+        raise ShapeError(f"expected one sample, got {len(rows)}")
+    check_codes(m, seen := m.inputs.apply(rows, m.dtype))
+    dense: NDArray[np.generic] = seen.toarray() if isinstance(seen, Csr) else seen
+    z_1: NDArray[np.float64] = dense.astype(np.float64)[0]
+    return z_1
+
+
+def target_row(m: Chain, y: ArrayLike, loss: AnyLoss) -> NDArray[np.float64]:
+    """Return the target as a row (K,); a loss of one's own has y already, and its row is not looked at.
+
+    Examples
+    --------
+    >>> from layerloop import Chain, Dense, softmax
+    >>> target_row(Chain(Dense(2, 3), softmax), 1, crossentropy)
+    array([0., 1., 0.])
+    """
     if isinstance(loss, tuple):
         return np.zeros(m.architecture.n_out)
-    if np.ndim(y) == 0 and make_plan(m, loss).integer_targets:
-        index = class_indices(m, np.asarray(y).reshape(1), 1)
-        row: NDArray[np.float64] = np.eye(m.architecture.n_out)[index[0]]
-        return row
-    return np.atleast_1d(np.asarray(y, dtype=np.float64))
+    found = targets_for(m, as_array(y, "y")[np.newaxis], make_plan(m, loss), 1)
+    if found.ndim == 1:  # the index of a class
+        found = np.eye(m.architecture.n_out)[found]
+    return np.asarray(found[0], dtype=np.float64)
 
 
 def _worst(net: Net, loops: NDArray[np.float64], engine: NDArray[np.float64]) -> float:

@@ -92,7 +92,7 @@ def test_the_examples_of_a_command_are_understood(name: str) -> None:
     [
         (["tran"], "layerloop: unknown command 'tran'; did you mean train?"),
         (["evalute"], "layerloop: unknown command 'evalute'; did you mean evaluate?"),
-        (["zzz"], "layerloop: unknown command 'zzz'; commands: train, evaluate, predict, check, data, info"),
+        (["zzz"], f"layerloop: unknown command 'zzz'; commands: {', '.join(cli.COMMANDS)}"),
         (["--bogus"], "layerloop: unknown option --bogus (see layerloop --help)"),
         (["train", "digits", "--optimiser", "adam"], "unknown option --optimiser; did you mean --optimizer?"),
         (["train", "digits", "--epoch=3"], "unknown option --epoch; did you mean --epochs?"),

@@ -23,6 +23,7 @@ COMMANDS = {
     "evaluate": "figures of a saved model on a data set",
     "predict": "what a saved model says of rows, images or a table",
     "check": "a model's gradient against finite differences",
+    "trace": "every number of both loops on one sample",
     "data": "list, fetch or show data sets",
     "info": "version, engine, threads, folders",
 }

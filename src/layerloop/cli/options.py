@@ -11,6 +11,8 @@ import numpy as np
 
 from layerloop.data.sources import NAMES, has_test, read
 from layerloop.errors import InputError
+from layerloop.inspection.subject import kind_of as kind_of
+from layerloop.inspection.subject import loss_of as loss_of
 from layerloop.network import class_indices
 
 if TYPE_CHECKING:
@@ -120,17 +122,6 @@ def known_data(m: Chain, data: str, given: argparse.Namespace, terminal: Termina
     if found.kind != kind:
         raise InputError(f"the target of {data} holds {found.kind}, but the model predicts {kind}")
     return aligned(m, found), split
-
-
-def loss_of(m: Chain) -> str:
-    """Return the loss that a model was trained with, or the one that fits its head."""
-    by_head = "crossentropy" if m.architecture.head != "identity" else "logitcrossentropy" if m.classes else "mse"
-    return str(m.record.get("loss") or by_head)
-
-
-def kind_of(m: Chain) -> str:
-    """Return whether a model predicts classes or values."""
-    return "classes" if m.classes or m.architecture.head != "identity" else "values"
 
 
 def picture_of(data: Dataset, row: NDArray[np.generic]) -> NDArray[np.generic] | None:

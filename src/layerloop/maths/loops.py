@@ -424,6 +424,24 @@ def _down(net: Net, w: ArrayLike, forward: Forward, q: dict[int, Array]) -> Back
     return Backward(q, p)
 
 
+def backward_from_scores(net: Net, w: ArrayLike, forward: Forward, q: ArrayLike) -> Backward:
+    """Run the backward loop from q_{L+1} on, where head and loss were taken together, as a fused form has it.
+
+    Raises
+    ------
+    ShapeError
+        When q is not as long as z_{L+1}.
+
+    Examples
+    --------
+    >>> net, w = program(1, [], 2), [0.0, 0.0, 0.0, 0.0]
+    >>> forward = forward_loop(net, w, [3.0], [1, 0], dense=False)
+    >>> backward_from_scores(net, w, forward, [-0.5, 0.5]).p[1]
+    array([-1.5, -0.5,  1.5,  0.5])
+    """
+    return _down(net, w, forward, {net.L + 1: as_vector(q, "q", net.widths[-1])})
+
+
 def loops(net: Net, w: ArrayLike, x: ArrayLike, y: ArrayLike, *, dense: bool = True) -> tuple[Forward, Backward]:
     """Run both loops and return everything they compute.
 
@@ -512,7 +530,7 @@ def gradient_fused(net: Net, w: ArrayLike, x: ArrayLike, y: ArrayLike) -> Array:
     array([ 1.,  1., -1., -1.])
     """
     forward, _, q = _fused(net, w, x, y)
-    p = _down(net, w, forward, {net.L + 1: q}).p
+    p = backward_from_scores(net, w, forward, q).p
     return _joined([p[i] for i in range(1, net.L + 1)])
 
 

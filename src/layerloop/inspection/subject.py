@@ -1,0 +1,102 @@
+"""What is looked into: a network, or an estimator around one, taken the same way; and what it was trained for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from layerloop.errors import InputError, LabelError
+from layerloop.network import Chain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network, and how rows and targets of whom it belongs to become its own.
+
+    Attributes
+    ----------
+    chain : Chain
+    classes : tuple of str
+        Names of the classes; those of the network or, where an estimator has others, of the estimator.
+    rows, targets : callable
+        From the rows and targets that the model takes to those that the network takes.
+    """
+
+    chain: Chain
+    classes: tuple[str, ...]
+    rows: Callable[[Any], Any]
+    targets: Callable[[Any], Any]
+
+
+def subject_of(model: object) -> Subject:
+    """Return the network that a model is or has, with the way to it.
+
+    An estimator is anything fitted that has `network_`, a `Chain`. Where it has `network_rows(X)`, that gives the rows
+    that the network takes; where it has `classes_`, its labels are brought to their places in it.
+
+    Raises
+    ------
+    InputError
+        When it is neither, or is not fitted.
+
+    Examples
+    --------
+    >>> from layerloop import Chain, Dense
+    >>> subject_of(Chain(Dense(2, 1))).chain
+    Chain(Dense(2, 1))  # 3 parameters
+    """
+    if isinstance(model, Chain):
+        return Subject(model, model.classes, _same, _same)
+    chain = getattr(model, "network_", None)
+    if not isinstance(chain, Chain):
+        raise InputError(
+            f"expected a Chain, or a fitted estimator with network_, got {type(model).__name__}"
+            + (": call fit first" if hasattr(model, "fit") else "")
+        )
+    labels = getattr(model, "classes_", None)
+    names = chain.classes if labels is None else tuple(map(str, labels))
+    targets = _same if labels is None else _places(np.asarray(labels))
+    return Subject(chain, names, getattr(model, "network_rows", _same), targets)
+
+
+def _same(values: Any) -> Any:
+    return values
+
+
+def _places(labels: NDArray[Any]) -> Callable[[Any], Any]:
+    """Return the function from labels to their places among sorted labels."""
+
+    def targets(y: Any) -> Any:
+        found = np.searchsorted(labels, np.asarray(y))
+        if not np.array_equal(labels[np.minimum(found, len(labels) - 1)], np.asarray(y)):
+            raise LabelError(f"y is none of the classes {labels.tolist()}: {y!r}")
+        return found
+
+    return targets
+
+
+def loss_of(m: Chain) -> str:
+    """Return the loss that a network was trained with, or the one that fits its head.
+
+    Examples
+    --------
+    >>> from layerloop import Chain, Dense, softmax
+    >>> loss_of(Chain(Dense(2, 2), softmax)), loss_of(Chain(Dense(2, 1)))
+    ('crossentropy', 'mse')
+    """
+    by_head = {"sigmoid": "binarycrossentropy", "exp": "poisson"}.get(m.architecture.head, "crossentropy")
+    if m.architecture.head == "identity":
+        by_head = "logitcrossentropy" if m.classes else "mse"
+    return str(m.record.get("loss") or by_head)
+
+
+def kind_of(m: Chain) -> str:
+    """Return whether a network predicts "classes" or "values"."""
+    return "classes" if m.classes or m.architecture.head not in ("identity", "exp") else "values"
