@@ -40,7 +40,7 @@ FOLDERS: dict[str, tuple[str, ...]] = {
     ),
     "files": ("model", "__init__"),
     "training": ("history", "callbacks", "savepoint", "loop", "quasi_newton", "recipe", "__init__"),
-    "inspection": ("formulas", "norms", "subject", "steps", "trace_text", "trace", "__init__"),
+    "inspection": ("formulas", "norms", "subject", "steps", "opened", "trace_text", "trace", "__init__"),
     "cli": ("terminal", "options", "train", "evaluate", "predict", "check", "trace", "data", "info", "__init__"),
 }
 # The only imports allowed inside a function: heavy libraries loaded at first use, and the commands.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from layerloop.describe import count, duration, figure, table
+from layerloop.describe import count, duration, figure, html_table, table
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,14 @@ def test_a_row_without_a_key_has_a_dash_there() -> None:
 
 def test_no_rows_are_said() -> None:
     assert table([]) == "(no rows)"
+
+
+def test_columns_may_begin_at_one_place() -> None:
+    assert table([{"name": "a", "n": 1}, {"name": "long", "n": 22}], left=("name",)) == "name   n\na      1\nlong  22"
+
+
+def test_a_table_of_html_escapes_what_it_shows() -> None:
+    html = html_table([{"<a>": "<b>"}], caption="<c>")
+    assert "<caption>&lt;c&gt;</caption>" in html
+    assert "&lt;a&gt;</th>" in html
+    assert "&lt;b&gt;</td>" in html

@@ -73,6 +73,13 @@ def test_the_notes_network_has_25450_parameters() -> None:
     assert len(m) == 3
 
 
+def test_a_notebook_shows_a_row_for_each_layer() -> None:
+    html = small(classes=("a", "b", "<c>"))._repr_html_()
+    assert html.count("<tr>") == 3
+    assert ">Dense(4, 5, tanh)</td>" in html
+    assert "43 parameters, float64\nthen softmax\nclasses: a, b, &lt;c&gt;</div>" in html
+
+
 def test_the_repr_of_other_chains() -> None:
     assert repr(Chain(Dense(1, 1), dtype="float64")) == "Chain(Dense(1, 1))  # 4 parameters, float64".replace(
         "4", "2", 1

@@ -298,6 +298,16 @@ class Chain:
         note = "" if self.dtype == "float32" else f", {self.dtype}"
         return f"Chain({layers})  # {describe.count(self.architecture.size, 'parameter')}{note}"
 
+    def _repr_html_(self) -> str:
+        layers = [
+            {"layer": i, "": repr(layer), "numbers in": layer.n_in, "out": layer.n_out, "parameters": layer.size}
+            for i, layer in enumerate(self.architecture.layers, start=1)
+        ]
+        lines = [describe.count(self.architecture.size, "parameter") + f", {self.dtype}"]
+        lines += [f"then {self.architecture.head}"] if self.architecture.head != "identity" else []
+        lines += [f"classes: {', '.join(self.classes)}"] if self.classes else []
+        return describe.html_table(layers, caption="Chain", left=("",)) + describe.html_lines(lines)
+
 
 def check_codes(m: Chain, X: NDArray[Any] | Csr, scale: float | None = None) -> None:
     """Raise InputError for a column of an `Embedding` that holds anything but its codes 0, 1, ..."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from layerloop.lazy import lazily
 
 if TYPE_CHECKING:
+    from layerloop.inspection.opened import opened as opened
     from layerloop.inspection.steps import Loops as Loops
     from layerloop.inspection.steps import Step as Step
     from layerloop.inspection.subject import Subject as Subject
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 # The file in which each public name lives.
 _HOME = {
+    "opened": "opened",
     **dict.fromkeys(("Loops", "Step"), "steps"),
     **dict.fromkeys(("Subject", "kind_of", "loss_of", "subject_of"), "subject"),
     **dict.fromkeys(("Differences", "Trace"), "trace"),

@@ -49,5 +49,11 @@ class History:
         return len(self.epochs)
 
     def __repr__(self) -> str:
+        return f"{self._headline()}\n{describe.table(self.epochs)}"
+
+    def _repr_html_(self) -> str:
+        return describe.html_table(self.epochs, caption=self._headline())
+
+    def _headline(self) -> str:
         head = f"History: {describe.count(len(self.epochs), 'epoch')} in {describe.duration(self.seconds)}"
-        return f"{head}, {self.stopped or 'not finished'}\n{describe.table(self.epochs)}"
+        return f"{head}, {self.stopped or 'not finished'}"
