@@ -21,6 +21,7 @@ template <class T> struct Around {
     T *average = nullptr;
     Buffer<T> gradient;    // all of it, where its norm is bounded
     Buffer<double> squares;  // of each block
+    double *penalties = nullptr;  // of each step: |w|^2 of what decays, before the update
 
     bool bounds_norm() const { return clip_norm < std::numeric_limits<double>::infinity(); }
 };
@@ -53,6 +54,24 @@ template <class T> double bounded(Workspace<T> &space, Pool &pool, Around<T> &a,
     return norm > a.clip_norm ? a.clip_norm / norm : 1;
 }
 
+// |w|^2, each part times its factor of decay, block by block in a fixed order.
+template <class T> double decaying_squares(Pool &pool, Around<T> &a, const T *w, size_t size) {
+    const Table<T> &k = table_of<T>(kernels());
+    by_blocks(pool, size, [&](size_t first, size_t last) {
+        for (size_t block = first; block < last; ++block) {
+            size_t from = block * UPDATE_BLOCK, to = std::min(from + UPDATE_BLOCK, size);
+            a.squares[block] = 0;
+            for (const PartOf<T> &part : a.parts) {
+                size_t start = std::max(from, part.start), stop = std::min(to, part.stop);
+                if (start < stop && part.decay) a.squares[block] += part.decay * k.squares(w + start, stop - start);
+            }
+        }
+    });
+    double sum = 0;
+    for (size_t block = 0; block * UPDATE_BLOCK < size; ++block) sum += a.squares[block];
+    return sum;
+}
+
 // The scalars of the next step for each part, which is counted.
 template <class T> void next_parts(Rule<T> &rule, Around<T> &a) {
     double rate = *rule.rates;
@@ -68,6 +87,7 @@ template <class T> void next_parts(Rule<T> &rule, Around<T> &a) {
 template <class T>
 void update_around(Workspace<T> &space, Pool &pool, Rule<T> &rule, Around<T> &a, size_t size, size_t count) {
     const Table<T> &k = table_of<T>(kernels());
+    if (a.penalties) *a.penalties++ = decaying_squares(pool, a, rule.w, size);
     next_parts(rule, a);
     double factor = a.bounds_norm() ? bounded(space, pool, a, size, count) : 1;
     T share = (T)*a.shares++;

@@ -458,7 +458,7 @@ template <class T> constexpr Table<T> table() {
         &squares<T>,
         &average<T>,
         {&descent<T>, &momentum<T>, &nesterov<T>, &rmsprop<T>, &adagrad<T>, &lion<T>,
-         &adam<false, T>, &adam<true, T>, &nadam<T>, &radam<T>},
+         &adam<false, T>, &adam<true, T>, &nadam<T>, &radam<T>, &adam<false, T>},
         &product<T>,
     };
 }

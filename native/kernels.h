@@ -9,11 +9,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { ACTIVATION_COUNT = 12, RULE_COUNT = 10 };
+enum { ACTIVATION_COUNT = 12, RULE_COUNT = 11 };
 
 // In the order of engine/native.py: first the rule without a slot, then those with one, from adam on those with two.
 enum RuleKind { descent_rule, momentum_rule, nesterov_rule, rmsprop_rule, adagrad_rule, lion_rule, adam_rule, adamw_rule,
-                nadam_rule, radam_rule };
+                nadam_rule, radam_rule, adam_hat_rule };
 
 // Targets of n rows: class indices (n,), or rows kept as (K, n); the other pointer is null.
 template <class T> struct Targets {

@@ -70,7 +70,8 @@ template <class T> class Engine {
     size_t train(Out<T> w, Settings settings, In<double> rates, int64_t t, const std::vector<Out<T>> &slots, Any X,
                  std::optional<double> scale, Any y, In<int64_t> order, int loss, size_t batch, Out<double> losses,
                  uint64_t seed, std::optional<SparseTuple<T>> sparse, const std::vector<Grid<T>> &tables, bool lazy,
-                 std::optional<AroundTuple> around, std::optional<Out<T>> average) {
+                 std::optional<AroundTuple> around, std::optional<Out<T>> average,
+                 std::optional<Out<double>> penalties) {
         Batch<T> b = batch_of(w.data(), w.size(), X, scale, y, loss);
         check_order(order, X.shape(0));
         check_labels(b.rows, y.shape(0), order.data(), order.size());
@@ -84,7 +85,7 @@ template <class T> class Engine {
         Sparse<T> rows = sparse_of(sparse, X.shape(0), order.data(), order.size(), batch, entries);
         Weights<T> table = table_of_weights(rows, tables, slots.size(), lazy);
         require(!around || !sparse, "nothing stands around the steps on sparse rows");
-        Around<T> extras = around_of(around, average, losses.size());
+        Around<T> extras = around_of(around, average, losses.size(), penalties);
         if (sparse) b.sparse = &rows;
         return with_space(most, !!sparse, [&](Workspace<T> &space, Pool &pool) {
             if (sparse) space.reserve(rows, most, entries);
@@ -306,8 +307,10 @@ template <class T> class Engine {
         return {kind, first, second, epsilon, decay, momentum_decay, product, rates.data(), w.data(), u, v, t};
     }
 
-    Around<T> around_of(const std::optional<AroundTuple> &given, std::optional<Out<T>> &average, size_t steps) const {
+    Around<T> around_of(const std::optional<AroundTuple> &given, std::optional<Out<T>> &average, size_t steps,
+                        std::optional<Out<double>> &penalties) const {
         Around<T> a;
+        require(!penalties || (given && penalties->size() == steps), "one penalty for each step with a decay around it");
         if (!given) return a;
         const auto &[clip_value, clip_norm, l2, parts, decays, shares] = *given;
         require(decays.size() == steps && shares.size() == steps, "one decay and one share for each step");
@@ -319,9 +322,9 @@ template <class T> class Engine {
         }
         a.decays = decays.data(), a.shares = shares.data(), a.average = average ? average->data() : nullptr;
         for (size_t i = 0; i < steps; ++i) require(average || shares.data()[i] == 0, "a share of no average");
-        if (!a.bounds_norm()) return a;
-        a.gradient = buffer<T>(net_.size);
-        a.squares = buffer<double>(net_.size / UPDATE_BLOCK + 1);
+        if (penalties) a.penalties = penalties->data();
+        if (a.bounds_norm()) a.gradient = buffer<T>(net_.size);
+        if (a.bounds_norm() || a.penalties) a.squares = buffer<double>(net_.size / UPDATE_BLOCK + 1);
         return a;
     }
 
@@ -355,7 +358,7 @@ template <class T> void bind(nb::module_ &m, const char *name) {
         .def("train", &Engine<T>::train, "w"_a, "settings"_a, "rates"_a, "t"_a, "slots"_a, "X"_a, "scale"_a.none(), "y"_a,
              "order"_a, "loss"_a, "batch"_a, "losses"_a, "seed"_a, "sparse"_a.none() = nb::none(),
              "tables"_a = std::vector<Grid<T>>(), "lazy"_a = false,
-             "around"_a.none() = nb::none(), "average"_a.none() = nb::none())
+             "around"_a.none() = nb::none(), "average"_a.none() = nb::none(), "penalties"_a.none() = nb::none())
         .def("gradient", &Engine<T>::gradient, "w"_a, "X"_a, "scale"_a.none(), "y"_a, "loss"_a, "into"_a, "seed"_a,
              "step"_a.none(), "sparse"_a.none() = nb::none(), "dW"_a.none() = nb::none())
         .def("outputs", &Engine<T>::outputs, "w"_a, "X"_a, "scale"_a.none(), "y"_a.none(), "loss"_a, "into"_a,

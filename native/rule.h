@@ -43,7 +43,7 @@ template <class T> Scalars<T> scalars_of(const Rule<T> &r, double rate) {
     double c = std::sqrt(1 - std::pow(r.second, (double)r.t));
     if (r.kind == nadam_rule) return scalars_of_nadam(r, rate, c);
     return {(T)(rate * c / (1 - std::pow(r.first, (double)r.t))), (T)r.first, (T)(1 - r.first), (T)r.second,
-            (T)(1 - r.second), (T)(c * r.epsilon), (T)(1 - rate * r.decay)};
+            (T)(1 - r.second), (T)(r.kind == adam_hat_rule ? r.epsilon : c * r.epsilon), (T)(1 - rate * r.decay)};
 }
 
 // The scalars of the next step, which is counted.

@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from layerloop.network import value_and_gradient as value_and_gradient
     from layerloop.optim import AdaGrad as AdaGrad
     from layerloop.optim import Adam as Adam
+    from layerloop.optim import AdamHat as AdamHat
     from layerloop.optim import AdamW as AdamW
     from layerloop.optim import Adjusted as Adjusted
     from layerloop.optim import Constant as Constant
@@ -119,9 +120,9 @@ _HOME = {
     **dict.fromkeys(("load", "save"), "files"),
     **dict.fromkeys(("Chain", "Parameters", "accuracy", "activations", "evaluate", "params", "setup"), "network"),
     **dict.fromkeys(("update", "use_average", "value_and_gradient"), "network"),
-    **dict.fromkeys(("AdaGrad", "Adam", "AdamW", "Descent", "Lion", "Momentum", "NAdam", "Nesterov"), "optim"),
+    **dict.fromkeys(("AdaGrad", "Adam", "AdamHat", "AdamW", "Descent", "Lion", "Momentum", "NAdam"), "optim"),
     **dict.fromkeys(("RAdam", "RMSProp", "Adjusted", "Constant", "CosLog4", "Cosine", "ExponentialDecay"), "optim"),
-    **dict.fromkeys(("FlatCos", "LazyAdam", "OneCycle", "ReduceOnPlateau", "StepDecay", "Warmup"), "optim"),
+    **dict.fromkeys(("FlatCos", "LazyAdam", "Nesterov", "OneCycle", "ReduceOnPlateau", "StepDecay", "Warmup"), "optim"),
     **dict.fromkeys(("BatchNorm", "Dense", "Dropout", "Embedding", "LayerNorm", "Members", "Parametric"), "layers"),
     **dict.fromkeys(("Periodic", "PiecewiseLinear", "Residual", "Scale"), "layers"),
     **dict.fromkeys(("binarycrossentropy", "logitbinarycrossentropy", "exp"), "vocabulary"),

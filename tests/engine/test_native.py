@@ -202,6 +202,21 @@ def test_what_stands_around_a_rule_is_that_of_the_numpy_engine(around: str, rule
     assert far(vectors[0], case.w) > 1e-6  # and they did move
 
 
+@pytest.mark.parametrize("bound", [{}, {"clip_norm": 0.01}])
+@pytest.mark.parametrize("engine", ["native", "numpy"])
+def test_the_squares_of_what_decays_are_those_before_each_step(engine: str, bound: dict[str, float]) -> None:
+    case = Case((50, 90, 5), n=250)
+    adjusted = Adjusted(Adam(0.01), l2=0.1, undecayed=["bias"], **bound)  # type: ignore[arg-type]
+    states, w, v = [init(adjusted, case.w, PARTS) for _ in range(2)], case.w.copy(), case.w.copy()
+    penalties, expected = np.empty(4), []
+    getattr(case, engine).train(w, states[0], case.rows(), case.order, case.plan, 64, np.empty(4), penalties)
+    for start in range(0, 250, 64):
+        expected.append(np.square(v[:4500]).sum() + np.square(v[4590:5040]).sum())
+        case.native.train(v, states[1], case.rows(), case.order[start : start + 64], case.plan, 64, np.empty(1))
+    np.testing.assert_allclose(penalties, expected, rtol=1e-12)
+    assert far(w, v) < 1e-12
+
+
 def test_a_bound_on_the_norm_lets_nan_through() -> None:
     case = Case((50, 90, 5), n=64)
     case.w[0] = np.nan
@@ -218,9 +233,9 @@ def test_a_bound_on_the_norm_lets_nan_through() -> None:
 
 def test_the_compiled_tables_stand_in_the_order_of_the_names() -> None:
     assert " ".join(rule.__name__ for rule in native.KINDS) == (
-        "Descent Momentum Nesterov RMSProp AdaGrad Lion Adam AdamW NAdam RAdam LazyAdam"  # native/kernels.h, RuleKind
+        "Descent Momentum Nesterov RMSProp AdaGrad Lion Adam AdamW NAdam RAdam AdamHat LazyAdam"  # kernels.h, RuleKind
     )
-    assert list(native.KINDS.values()) == [*range(10), 6]
+    assert list(native.KINDS.values()) == [*range(11), 6]
     assert set(native.KINDS) == set(RULES.values())
     assert ACTIVATIONS == ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish",
                            "softplus", "hard_sigmoid")  # fmt: skip

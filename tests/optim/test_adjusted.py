@@ -14,6 +14,7 @@ from layerloop.optim import (
     RULES,
     AdaGrad,
     Adam,
+    AdamHat,
     AdamW,
     Adjusted,
     Cosine,
@@ -55,7 +56,8 @@ def stepped(rule: Rule, w: np.ndarray, gradients: np.ndarray, layout: tuple[tupl
 
 # -- weight decay -----------------------------------------------------------------------------------------------------
 
-# Parameters after three steps with l2 = 0.1 and rate 0.1, by PyTorch 2.13.0 with weight_decay=0.1 (coupled there).
+# Parameters after three steps with l2 = 0.1 and rate 0.1, by PyTorch 2.13.0 with weight_decay=0.1 (coupled there);
+# AdamHat, in both tables, by scikit-learn 1.9.1's AdamOptimizer along g + 0.1 w, and after w *= 0.99.
 COUPLED: list[tuple[Rule, list[float]]] = [
     (Descent(0.1), [0.7960439999999999, -2.090588, 0.523272]),
     (Momentum(0.1), [0.708024, -2.0495479999999997, 0.45676199999999995]),
@@ -63,12 +65,14 @@ COUPLED: list[tuple[Rule, list[float]]] = [
     (AdaGrad(0.1), [0.8325980789944929, -1.9971053451580707, 0.4419964215200112]),
     (RMSProp(0.1), [0.4822889952041666, -1.9989422120037301, 0.3345652548171664]),
     (Adam(0.1), [0.7821194045854705, -1.953127270691488, 0.33171854388145383]),
+    (AdamHat(0.1), [0.7821194896087271, -1.9531272887335038, 0.3317187169747876]),
     (NAdam(0.1), [0.8085137965540269, -1.9959893921417982, 0.4364253509123332]),
     (RAdam(0.1), [0.8482920955525344, -1.9542070304913575, 0.45808467663624]),
 ]
 # The same with decoupled decay, where PyTorch has it: AdamW, NAdam and RAdam(decoupled_weight_decay=True).
 DECOUPLED: list[tuple[Rule, list[float]]] = [
     (Adam(0.1), [0.778871579909233, -1.920397369602153, 0.3295760742932734]),
+    (AdamHat(0.1), [0.7788716667121245, -1.9203973892929123, 0.32957628115881754]),
     (NAdam(0.1), [0.8007763541268675, -1.9549607840878827, 0.4323040220868426]),
     (RAdam(0.1), [0.8488803274422216, -1.9548853392891823, 0.458461818411342]),
 ]

@@ -14,6 +14,7 @@ from layerloop.optim import (
     RULES,
     AdaGrad,
     Adam,
+    AdamHat,
     AdamW,
     Cosine,
     Descent,
@@ -39,6 +40,7 @@ GRADIENTS = np.array([[0.5, -1.0, 0.25], [-0.25, 2.0, 0.125], [1.5, 0.5, -0.75]]
 # Parameters after each of three steps from START along GRADIENTS, by PyTorch 2.13.0 on the CPU in float64:
 # torch.optim.SGD(lr=0.1, momentum=0.9[, nesterov=True]), RMSprop(lr=0.1, alpha=0.9[, eps=0.5]), Adam(lr=0.1),
 # Adam(lr=0.1, betas=(0.8, 0.95), eps=0.5), AdamW(lr=0.1, weight_decay=0.1), Adagrad(lr=0.1[, eps=0.5]),
+# AdamHat by scikit-learn 1.9.1: AdamOptimizer(learning_rate_init=0.1[, beta_1=0.8, beta_2=0.95, epsilon=0.5]);
 # SparseAdam(lr=0.1, betas=(0.8, 0.95), eps=1e-300), which for an epsilon of 0 is LazyAdam,
 # NAdam(lr=0.1[, betas=(0.8, 0.95), eps=0.5, momentum_decay=0.1]), RAdam(lr=0.1), the gradients set by hand.
 # Descent has no reference but arithmetic: 1 - 0.1 * 0.5 = 0.95, 0.95 + 0.1 * 0.25 = 0.975, 0.975 - 0.15 = 0.825, ...
@@ -88,6 +90,22 @@ TABLE: list[tuple[Rule, list[list[float]]]] = [
             [0.95, -1.9333333333333333, 0.4666666666666667],
             [0.9406601300906186, -1.96518165866041, 0.4407291044638147],
             [0.8946400440826224, -1.9981011594303022, 0.461403328782396],
+        ],
+    ),
+    (
+        AdamHat(0.1),
+        [
+            [0.9000000632455132, -1.9000000316227665, 0.4000001264909464],
+            [0.8733663743517929, -1.936610379148348, 0.30678226811598475],
+            [0.806316331081773, -1.9781754933974611, 0.3415046050922378],
+        ],
+    ),
+    (
+        AdamHat(0.1, betas=(0.8, 0.95), epsilon=0.5),
+        [
+            [0.9817256002368443, -1.9690983005625053, 0.489943959607596],
+            [0.9775453767046453, -1.989967264053175, 0.47989857242095285],
+            [0.9482540342334035, -2.012618713721014, 0.4910843992392322],
         ],
     ),
     (

@@ -29,6 +29,7 @@ class Engine32:
         lazy: bool = False,
         around: tuple[Any, ...] | None = None,
         average: NDArray[np.floating] | None = None,
+        penalties: NDArray[np.floating] | None = None,
     ) -> int: ...
     def gradient(
         self,

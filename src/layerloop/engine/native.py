@@ -15,13 +15,14 @@ from layerloop.csr import Csr
 from layerloop.engine import sparse
 from layerloop.engine.blas import candidates
 from layerloop.engine.program import compiled
-from layerloop.engine.reference import ReferenceEngine, Rows, by_sample, kept, predicted
+from layerloop.engine.reference import ReferenceEngine, Rows, by_sample, decaying_squares, kept, predicted
 from layerloop.errors import SettingError
 from layerloop.layers import Members
 from layerloop.optim import Adjusted, base_rule, count_steps, rates, values
 from layerloop.optim.rules import (
     AdaGrad,
     Adam,
+    AdamHat,
     AdamW,
     Descent,
     LazyAdam,
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
 
 FUSED, CROSSENTROPY, MSE = range(3)  # enum class Loss of native/network.h
 # enum RuleKind of native/kernels.h.
-RULES = (Descent, Momentum, Nesterov, RMSProp, AdaGrad, Lion, Adam, AdamW, NAdam, RAdam)
+RULES = (Descent, Momentum, Nesterov, RMSProp, AdaGrad, Lion, Adam, AdamW, NAdam, RAdam, AdamHat)
 KINDS: dict[type, int] = {rule: place for place, rule in enumerate(RULES)}
 KINDS[LazyAdam] = KINDS[Adam]  # which rows take the step is the sparse rows' affair
 
@@ -113,7 +114,10 @@ def settings_of(state: State) -> Settings:
         case Lion(_, (beta1, beta2)):
             return kind, beta1, beta2, 0.0, 0.0, 0.0, 0.0
         case (
-            Adam(_, (beta1, beta2), epsilon) | LazyAdam(_, (beta1, beta2), epsilon) | RAdam(_, (beta1, beta2), epsilon)
+            Adam(_, (beta1, beta2), epsilon)
+            | AdamHat(_, (beta1, beta2), epsilon)
+            | LazyAdam(_, (beta1, beta2), epsilon)
+            | RAdam(_, (beta1, beta2), epsilon)
         ):
             return kind, beta1, beta2, epsilon, 0.0, 0.0, 0.0
         case AdamW(_, (beta1, beta2), epsilon, decay):
@@ -276,13 +280,21 @@ class NativeEngine:
         return seen.core.gradient(seen.w, seen.X, rows.scale, y, _loss(plan), rest, plan.seed, step, seen.sparse, dW)
 
     def train(
-        self, w: Vector, state: State, rows: Rows, order: NDArray[np.intp], plan: Plan, batch: int, losses: Vector
+        self,
+        w: Vector,
+        state: State,
+        rows: Rows,
+        order: NDArray[np.intp],
+        plan: Plan,
+        batch: int,
+        losses: Vector,
+        penalties: Vector | None = None,
     ) -> int:
         """Take one step per `batch` entries of `order`; return how many were taken; see `ReferenceEngine.train`."""
         if rows.weights is not None or self.core(len(order), plan) is None:
-            return self.reference.train(w, state, rows, order, plan, batch, losses)
+            return self.reference.train(w, state, rows, order, plan, batch, losses, penalties)
         if not fuses(state) or not self._keeps_rule(state, rows):
-            return self._train_by_steps(w, state, rows, order, plan, batch, losses)
+            return self._train_by_steps(w, state, rows, order, plan, batch, losses, penalties)
         seen, y = self._seen(w, rows.X, rows.scale), self._targets(rows.targets)
         settings, order, tables, slots = settings_of(state), np.ascontiguousarray(order, np.int64), [], state.slots
         if seen.sparse is not None:
@@ -293,7 +305,7 @@ class NativeEngine:
         taken = seen.core.train(
             seen.w, settings, rates(state, len(losses)), state.t, slots, seen.X, rows.scale, y, order, _loss(plan),
             batch, losses, plan.seed, seen.sparse, tables, isinstance(state.rule, LazyAdam),
-            around_of(state, len(losses), len(w)), average,
+            around_of(state, len(losses), len(w)), average, penalties,
         )  # fmt: skip
         count_steps(state, taken)
         return taken
@@ -308,7 +320,15 @@ class NativeEngine:
         return keeps and sparse.is_lazy(state, self._split(state.scratch)[0].shape)
 
     def _train_by_steps(
-        self, w: Vector, state: State, rows: Rows, order: NDArray[np.intp], plan: Plan, batch: int, losses: Vector
+        self,
+        w: Vector,
+        state: State,
+        rows: Rows,
+        order: NDArray[np.intp],
+        plan: Plan,
+        batch: int,
+        losses: Vector,
+        penalties: Vector | None,
     ) -> int:
         """Train with a rule that the compiled code does not have: its gradients, and the rule's own steps."""
         gradient = np.zeros(len(w), w.dtype)
@@ -318,6 +338,8 @@ class NativeEngine:
             losses[step] = self._gradient(w, part, plan, gradient, state.t)
             if not np.isfinite(losses[step]):
                 return step
+            if penalties is not None:
+                penalties[step] = decaying_squares(w, state)
             with kept(w, self.architecture.untrained):
                 if isinstance(part.X, Csr) and self.architecture.takes_sparse:
                     sparse.step(w, gradient, state, part.X, self._split(gradient)[0])

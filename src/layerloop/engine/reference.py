@@ -224,11 +224,20 @@ class ReferenceEngine:
             return self._both_loops(space, weights, rows.wanted(), plan, into, Mode(step, plan.seed))
 
     def train(
-        self, w: Vector, state: State, rows: Rows, order: NDArray[np.intp], plan: Plan, batch: int, losses: Vector
+        self,
+        w: Vector,
+        state: State,
+        rows: Rows,
+        order: NDArray[np.intp],
+        plan: Plan,
+        batch: int,
+        losses: Vector,
+        penalties: Vector | None = None,
     ) -> int:
         """Take one step per `batch` entries of `order`; return how many were taken.
 
-        Before each update the batch's mean loss goes into `losses`. A loss that is not finite ends the stretch
+        Before each update the batch's mean loss goes into `losses` and, where they are asked for of an `Adjusted` rule,
+        the squares of the parameters that decay into `penalties`. A loss that is not finite ends the stretch
         without its update, so the steps taken are then fewer than asked for.
         """
         of_sparse = self._keeps_sparse(rows.X)
@@ -244,6 +253,8 @@ class ReferenceEngine:
                 losses[step] = value
                 if not math.isfinite(value):
                     return step
+                if penalties is not None:
+                    penalties[step] = decaying_squares(w, state)
                 with kept(w, self.architecture.untrained):
                     if isinstance(space.X, Csr):
                         sparse.step(w, gradient, state, space.X, into[0][:-1])
@@ -333,6 +344,12 @@ def by_sample(Z: Batch, n: int) -> Batch:
     """Return a copy of rows: (n, width), or (n, k, width) where each sample has k of them."""
     k = len(Z) // max(n, 1)
     return np.ascontiguousarray(Z if k < 2 else Z.reshape(k, n, -1).transpose(1, 0, 2))
+
+
+def decaying_squares(w: Vector, state: State) -> float:
+    """|w|^2, each part times its factor of decay, in float64."""
+    parts = [(part.decay, w[part.start : part.stop]) for part in state.parts if part.decay]
+    return float(sum(decay * np.square(x, dtype=np.float64).sum() for decay, x in parts))
 
 
 @contextmanager

@@ -226,6 +226,39 @@ class Adam:
 
 
 @dataclass(frozen=True)
+class AdamHat:
+    """Adam with the paper's epsilon-hat: the shorter form at the end of section 2 of Kingma and Ba 2015.
+
+    m and v as in Adam, w <- w - r c / (1 - b1^t) m / (sqrt(v) + epsilon) with c = sqrt(1 - b2^t): epsilon stands before
+    the correction, so it weighs 1 / c times as much as Adam's, 32 times at the first step. scikit-learn's MLP and Keras
+    compute this one.
+
+    Examples
+    --------
+    >>> from layerloop.optim import init
+    >>> rule, w = AdamHat(0.1, betas=(0.5, 0.75), epsilon=1.0), np.array([1.0]); state = init(rule, w)
+    >>> rule.step(w, np.array([4.0]), state); w.round(6)  # 1 - 0.1 * 0.5 / 0.5 * 2 / (2 + 1)
+    array([0.933333])
+    """
+
+    slots: ClassVar[int] = 2
+    rate: Rate = 0.001
+    betas: tuple[float, float] = (0.9, 0.999)
+    epsilon: float = 1e-8
+
+    def __post_init__(self) -> None:
+        _settle(self, betas=SHARE, epsilon=NOT_NEGATIVE)
+
+    def step(self, w: Vector, g: Vector, state: State) -> None:
+        """One step; see the class."""
+        r = rate_now(self.rate, state)
+        state.t += 1
+        m, v = _moments(self.betas, g, state)
+        c = math.sqrt(1 - self.betas[1] ** state.t)
+        _descend(w, m, v, self.epsilon, r * c / (1 - self.betas[0] ** state.t), state.scratch)
+
+
+@dataclass(frozen=True)
 class AdamW:
     """Adam with decoupled weight decay: w <- (1 - r decay) w, then Adam's step (Loshchilov and Hutter 2019).
 
@@ -434,6 +467,7 @@ RULES: Mapping[str, type[Rule]] = {
     "adagrad": AdaGrad,
     "rmsprop": RMSProp,
     "adam": Adam,
+    "adam_hat": AdamHat,
     "adamw": AdamW,
     "lazy_adam": LazyAdam,
     "nadam": NAdam,
