@@ -1,6 +1,6 @@
 // exp, expm1, log, log1p and the normal distribution as straight lines of arithmetic, so that a loop over them becomes
 // vector code. Within a few units in the last place; NaN passes through, infinities give their limits.
-// To be included inside the anonymous namespace of kernels.cpp.
+// To be included inside the anonymous namespace of a kernels file.
 
 template <class T> struct Float;
 template <> struct Float<float> {

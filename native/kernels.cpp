@@ -160,136 +160,12 @@ template <class T> void unpack(T *__restrict x, const uint8_t *__restrict bytes,
     for (size_t i = 0; i < d; ++i) x[i] = (T)(int32_t)bytes[i] * scale;
 }
 
-inline uint32_t bits_of(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, sizeof x);
-    return bits;
-}
-inline uint64_t bits_of(double x) {
-    uint64_t bits;
-    memcpy(&bits, &x, sizeof x);
-    return bits;
-}
-
 // By the exponent's bits, all ones in infinity and NaN: whole numbers are summed in any order, so this is vectorised.
 template <class T> bool finite(const T *x, size_t count) {
     const auto ones = bits_of((T)INFINITY);
     auto worst = ones & 0;
     for (size_t i = 0; i < count; ++i) worst |= (bits_of(x[i]) & ones) == ones;
     return !worst;
-}
-
-// -- heads and losses --------------------------------------------------------------------------------------------
-
-// P <- S - max S; the score of class K of the modified softmax is 0
-template <class T> void shift(T *__restrict P, T *__restrict m, const T *__restrict S, const Shape<T> &s) {
-    bool modified = s.K > s.k;
-    for (size_t i = 0; i < s.n; ++i) m[i] = modified ? (T)0 : S[i];
-    for (size_t c = 0; c < s.k; ++c)
-        for (size_t i = 0; i < s.n; ++i) m[i] = at_least(m[i], S[c * s.n + i]);
-    for (size_t c = 0; c < s.k; ++c)
-        for (size_t i = 0; i < s.n; ++i) P[c * s.n + i] = S[c * s.n + i] - m[i];
-    if (modified)
-        for (size_t i = 0; i < s.n; ++i) P[s.k * s.n + i] = 0 - m[i];
-}
-
-// m (n) <- sums of P (K, n) over the classes
-template <class T> void class_sums(T *__restrict m, const T *__restrict P, size_t K, size_t n) {
-    for (size_t i = 0; i < n; ++i) m[i] = P[i];
-    for (size_t c = 1; c < K; ++c)
-        for (size_t i = 0; i < n; ++i) m[i] += P[c * n + i];
-}
-
-// P <- exp(P) / sum exp(P), the sums left in m
-template <class T> void normalise(T *__restrict P, T *__restrict m, const Shape<T> &s) {
-    for (size_t i = 0; i < s.K * s.n; ++i) P[i] = exp_(P[i]);
-    class_sums(m, P, s.K, s.n);
-    for (size_t c = 0; c < s.K; ++c)
-        for (size_t i = 0; i < s.n; ++i) P[c * s.n + i] /= m[i];
-}
-
-template <class T> void softmax(T *P, T *m, const T *S, const Shape<T> &s) {
-    shift(P, m, S, s);
-    normalise(P, m, s);
-}
-
-// D = g * (q - <g, q>), without the last entry for the modified softmax
-template <class T>
-void softmax_back(T *__restrict D, T *__restrict m, const T *__restrict P, const T *__restrict Q, const Shape<T> &s) {
-    for (size_t i = 0; i < s.n; ++i) m[i] = 0;
-    for (size_t c = 0; c < s.K; ++c)
-        for (size_t i = 0; i < s.n; ++i) m[i] += P[c * s.n + i] * Q[c * s.n + i];
-    for (size_t c = 0; c < s.k; ++c)
-        for (size_t i = 0; i < s.n; ++i) D[c * s.n + i] = (Q[c * s.n + i] - m[i]) * P[c * s.n + i];
-}
-
-template <class T> double sum_of_logs(T *m, size_t n) {
-    double sum = 0;
-    for (size_t i = 0; i < n; ++i) m[i] = log_(m[i]);
-    for (size_t i = 0; i < n; ++i) sum += (double)m[i];
-    return sum;
-}
-
-// g_y - 1 is formed as minus the sum of the others: exact to the last bits also where g_y is nearly 1
-template <class T> double from_index(T *P, T *m, const int64_t *y, const Shape<T> &s) {
-    double score = 0;
-    for (size_t i = 0; i < s.n; ++i) score += (double)P[(size_t)y[i] * s.n + i];
-    normalise(P, m, s);
-    double value = sum_of_logs(m, s.n) - score;
-    for (size_t i = 0; i < s.n; ++i) P[(size_t)y[i] * s.n + i] = 0;
-    class_sums(m, P, s.K, s.n);
-    for (size_t i = 0; i < s.n; ++i) P[(size_t)y[i] * s.n + i] = -m[i];
-    return value;
-}
-
-template <class T> double from_rows(T *__restrict P, T *m, const T *__restrict Y, const Shape<T> &s) {
-    double value = 0;
-    for (size_t i = 0; i < s.K * s.n; ++i) value -= (double)(Y[i] * P[i]);
-    normalise(P, m, s);
-    for (size_t i = 0; i < s.n; ++i) {
-        T weight = 0;
-        for (size_t c = 0; c < s.K; ++c) weight += Y[c * s.n + i];
-        value += (double)(weight * log_(m[i]));
-        for (size_t c = 0; c < s.K; ++c) P[c * s.n + i] = P[c * s.n + i] * weight - Y[c * s.n + i];
-    }
-    return value;
-}
-
-template <class T>
-double softmax_crossentropy(T *__restrict D, T *__restrict P, T *m, const T *S, const Targets<T> &y,
-                            const Shape<T> &s) {
-    shift(P, m, S, s);
-    double value = y.index ? from_index(P, m, y.index, s) : from_rows(P, m, y.rows, s);
-    for (size_t i = 0; i < s.k * s.n; ++i) D[i] = P[i] * s.share;
-    return value;
-}
-
-template <class T> double crossentropy(T *Q, const T *P, const Targets<T> &y, const Shape<T> &s) {
-    double value = 0;
-    memset(Q, 0, s.K * s.n * sizeof(T));
-    if (y.index) {
-        for (size_t i = 0; i < s.n; ++i) {
-            size_t at = (size_t)y.index[i] * s.n + i;
-            value -= (double)log_(P[at]);
-            Q[at] = -s.share / P[at];
-        }
-        return value;
-    }
-    for (size_t i = 0; i < s.K * s.n; ++i) {
-        if (y.rows[i] == 0) continue;  // 0 log 0 = 0
-        value -= (double)(y.rows[i] * log_(P[i]));
-        Q[i] = -y.rows[i] * s.share / P[i];
-    }
-    return value;
-}
-
-template <class T> double mse(T *__restrict Q, const T *__restrict P, const T *__restrict Y, const Shape<T> &s) {
-    double value = 0;
-    size_t count = s.K * s.n;
-    for (size_t i = 0; i < count; ++i) Q[i] = P[i] - Y[i];
-    for (size_t i = 0; i < count; ++i) value += (double)(Q[i] * Q[i]);
-    for (size_t i = 0; i < count; ++i) Q[i] *= 2 * s.share;
-    return value;
 }
 
 // -- rules: the operations of optim/rules.py in its order, so that an update has its bits ------------------------
@@ -447,11 +323,6 @@ template <class T> constexpr Table<T> table() {
          &backward<Elu, T>, &backward<Selu, T>, &backward<Gelu, T>, &backward<Silu, T>, &backward<Mish, T>,
          &backward<Softplus, T>, &backward<HardSigmoid, T>},
         &row_sums<T>,
-        &softmax<T>,
-        &softmax_back<T>,
-        &softmax_crossentropy<T>,
-        &crossentropy<T>,
-        &mse<T>,
         &add<T>,
         &combine<T>,
         &prepare<T>,
@@ -472,7 +343,9 @@ template <class T> constexpr Table<T> table() {
 #define NAME JOINED(layerloop_kernels_, LAYERLOOP_ISA)
 #define TILES JOINED(layerloop_tiles_, LAYERLOOP_ISA)
 #define LAYERS JOINED(layerloop_layers_, LAYERLOOP_ISA)
+#define LOSSES JOINED(layerloop_losses_, LAYERLOOP_ISA)
 extern "C" const TileTable TILES;
 extern "C" const LayerTables LAYERS;
+extern "C" const LossTables LOSSES;
 extern "C" const Kernels NAME;
-extern "C" const Kernels NAME = {TEXT(LAYERLOOP_ISA), table<float>(), table<double>(), &TILES, &LAYERS};
+extern "C" const Kernels NAME = {TEXT(LAYERLOOP_ISA), table<float>(), table<double>(), &TILES, &LAYERS, &LOSSES};

@@ -1,10 +1,10 @@
 // The table of kernels, one for each instruction set; dispatch.cpp chooses among them at run time.
 //
 // Letters: a batch of n rows is kept feature-major, (width, n): each feature contiguous over the rows, so that every
-// loop below runs along the rows however narrow a layer is. t pre-activations, z = f(t) outputs, D the gradient in t,
-// S scores (k, n), P outputs (K, n), Q the gradient in P; K = k + 1 for the modified softmax and K = k otherwise.
+// loop below runs along the rows however narrow a layer is. t pre-activations, z = f(t) outputs, D the gradient in t.
 #pragma once
 #include "layers_kernels.h"
+#include "losses_kernels.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -14,18 +14,6 @@ enum { ACTIVATION_COUNT = 12, RULE_COUNT = 11 };
 // In the order of engine/native.py: first the rule without a slot, then those with one, from adam on those with two.
 enum RuleKind { descent_rule, momentum_rule, nesterov_rule, rmsprop_rule, adagrad_rule, lion_rule, adam_rule, adamw_rule,
                 nadam_rule, radam_rule, adam_hat_rule };
-
-// Targets of n rows: class indices (n,), or rows kept as (K, n); the other pointer is null.
-template <class T> struct Targets {
-    const int64_t *index;
-    const T *rows;
-};
-
-// Shape of scores and outputs, and the weight of one entry in the mean: 1 / n or 1 / (n K), n of the whole batch.
-template <class T> struct Shape {
-    size_t n, k, K;
-    T share;
-};
 
 // Scalars of an update in the order in which optim/rules.py applies them; each rule names its own in kernels.cpp.
 template <class T> struct Scalars {
@@ -50,16 +38,6 @@ template <class T> struct Table {
     void (*backward[ACTIVATION_COUNT])(T *D, const T *t, const T *z, size_t count);
     // out (width) <- sums of D (width, n) over its rows
     void (*row_sums)(T *out, const T *D, size_t width, size_t n);
-    // P <- softmax of S, of (S, 0) where K = k + 1; m (n) <- the sums of exponentials
-    void (*softmax)(T *P, T *m, const T *S, const Shape<T> &shape);
-    // D <- J^T Q for the softmax
-    void (*softmax_back)(T *D, T *m, const T *P, const T *Q, const Shape<T> &shape);
-    // D <- share * (g - y); returns the sum of the losses; P is used up
-    double (*softmax_crossentropy)(T *D, T *P, T *m, const T *S, const Targets<T> &y, const Shape<T> &shape);
-    // Q <- gradient in P; returns the sum of the losses
-    double (*crossentropy)(T *Q, const T *P, const Targets<T> &y, const Shape<T> &shape);
-    // Q <- 2 share (P - Y); returns the sum of the squares
-    double (*mse)(T *Q, const T *P, const T *Y, const Shape<T> &shape);
     // out <- out + a
     void (*add)(T *out, const T *a, size_t count);
     // out (width) <- the sum of values[e] times row index[e] of M, a matrix of that width
@@ -100,6 +78,7 @@ struct Kernels {
     Table<double> f64;
     const TileTable *tiles;
     const LayerTables *layers;
+    const LossTables *losses;
 };
 
 template <class T> using TileProduct = void (*)(T *c, const T *a, const T *b, const Tiles &s);
@@ -110,6 +89,10 @@ template <> inline TileProduct<double> tiles_of(const Kernels &kernels) { return
 template <class T> const LayerTable<T> &layers_of(const Kernels &kernels);
 template <> inline const LayerTable<float> &layers_of(const Kernels &kernels) { return kernels.layers->f32; }
 template <> inline const LayerTable<double> &layers_of(const Kernels &kernels) { return kernels.layers->f64; }
+
+template <class T> const LossTable<T> &losses_of(const Kernels &kernels);
+template <> inline const LossTable<float> &losses_of(const Kernels &kernels) { return kernels.losses->f32; }
+template <> inline const LossTable<double> &losses_of(const Kernels &kernels) { return kernels.losses->f64; }
 
 template <class T> const Table<T> &table_of(const Kernels &kernels);
 template <> inline const Table<float> &table_of(const Kernels &kernels) { return kernels.f32; }

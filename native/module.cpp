@@ -29,6 +29,8 @@ using SparseTuple = std::tuple<In<int64_t>, In<int32_t>, In<T>,
 using LayerTuple = std::tuple<int, size_t, size_t, int, bool, size_t, size_t, int64_t, std::vector<double>,
                               std::vector<int64_t>, std::vector<int64_t>, std::vector<int64_t>>;
 constexpr int KINDS = 11;
+// loss, smoothing, columns, targets, weights; see Wanted in network.h
+template <class T> using WantedTuple = std::tuple<int, double, In<T>, Any, std::optional<In<T>>>;
 // clip_value, clip_norm, l2, parts (start, stop, rate, decay), and for each step decay and share; see around.h
 using PartTuple = std::tuple<size_t, size_t, double, double>;
 using AroundTuple = std::tuple<double, double, double, std::vector<PartTuple>, In<double>, In<double>>;
@@ -57,7 +59,7 @@ template <class T> class Engine {
             add_to_net(net_.layers.back());
             at += size;
         }
-        require(!layers.empty() && head >= 0 && head < 3, "an engine needs layers and a head");
+        require(!layers.empty() && head >= 0 && head < HEAD_COUNT, "an engine needs layers and a head");
         net_.head = (Head)head;
         net_.n_in = net_.layers.front().n_in;
         net_.k = net_.layers.back().n_out;
@@ -68,13 +70,13 @@ template <class T> class Engine {
     Engine &operator=(const Engine &) = delete;
 
     size_t train(Out<T> w, Settings settings, In<double> rates, int64_t t, const std::vector<Out<T>> &slots, Any X,
-                 std::optional<double> scale, Any y, In<int64_t> order, int loss, size_t batch, Out<double> losses,
-                 uint64_t seed, std::optional<SparseTuple<T>> sparse, const std::vector<Grid<T>> &tables, bool lazy,
-                 std::optional<AroundTuple> around, std::optional<Out<T>> average,
-                 std::optional<Out<double>> penalties) {
-        Batch<T> b = batch_of(w.data(), w.size(), X, scale, y, loss);
+                 std::optional<double> scale, const WantedTuple<T> &wanted, In<int64_t> order, size_t batch,
+                 Out<double> losses, uint64_t seed, std::optional<SparseTuple<T>> sparse,
+                 const std::vector<Grid<T>> &tables, bool lazy, std::optional<AroundTuple> around,
+                 std::optional<Out<T>> average, std::optional<Out<double>> penalties) {
+        Batch<T> b = batch_of(w.data(), w.size(), X, scale, &wanted);
         check_order(order, X.shape(0));
-        check_labels(b.rows, y.shape(0), order.data(), order.size());
+        check_labels(b.wanted, X.shape(0), order.data(), order.size());
         require(batch > 0 && losses.size() == (order.size() + batch - 1) / batch, "one loss for each step");
         require(rates.size() == losses.size(), "one rate for each step");
         b.order = order.data();
@@ -95,14 +97,15 @@ template <class T> class Engine {
 
     // With a step it is that of a training step, which moves running statistics in w. For sparse rows the gradient of the
     // first layer's weights goes into dW, where their columns occur.
-    double gradient(In<T> w, Any X, std::optional<double> scale, Any y, int loss, Out<T> into, uint64_t seed,
-                    std::optional<uint64_t> step, std::optional<SparseTuple<T>> sparse, std::optional<Grid<T>> dW) {
-        Batch<T> b = batch_of(w.data(), w.size(), X, scale, y, loss);
+    double gradient(In<T> w, Any X, std::optional<double> scale, const WantedTuple<T> &wanted, Out<T> into,
+                    uint64_t seed, std::optional<uint64_t> step, std::optional<SparseTuple<T>> sparse,
+                    std::optional<Grid<T>> dW) {
+        Batch<T> b = batch_of(w.data(), w.size(), X, scale, &wanted);
         require(into.size() == net_.size, "the gradient is as long as the parameters");
         b.n = X.shape(0);
         b.seed = seed;
         if (step) b.moving = const_cast<T *>(w.data()), b.step = *step;
-        check_labels(b.rows, b.n, nullptr, b.n);
+        check_labels(b.wanted, b.n, nullptr, b.n);
         size_t count = piece_count(b.n, net_), entries = 0;
         Sparse<T> rows = sparse_of(sparse, b.n, nullptr, b.n, b.n, entries);
         require(!sparse || (dW && dW->shape(0) == rows.d && dW->shape(1) == rows.n_out), "dW is shaped as W");
@@ -119,27 +122,28 @@ template <class T> class Engine {
     }
 
     // Fills outputs (n, K); with targets also returns the mean loss.
-    double outputs(In<T> w, Any X, std::optional<double> scale, std::optional<Any> y, int loss, Grid<T> into,
-                   std::optional<SparseTuple<T>> sparse) {
-        Batch<T> b = batch_of(w.data(), w.size(), X, scale, y, loss);
+    double outputs(In<T> w, Any X, std::optional<double> scale, const std::optional<WantedTuple<T>> &wanted,
+                   Grid<T> into, std::optional<SparseTuple<T>> sparse) {
+        Batch<T> b = batch_of(w.data(), w.size(), X, scale, wanted ? &*wanted : nullptr);
         b.n = X.shape(0);
         require(into.shape(0) == b.n && into.shape(1) == net_.K, "outputs are (n, K)");
-        if (y) check_labels(b.rows, b.n, nullptr, b.n);
+        if (wanted) check_labels(b.wanted, b.n, nullptr, b.n);
         size_t count = piece_count(b.n, net_), entries = 0;
         Sparse<T> rows = sparse_of(sparse, b.n, nullptr, b.n, b.n, entries);
         if (sparse) b.sparse = &rows;
         return with_space(b.n, false, [&](Workspace<T> &space, Pool &pool) {
-            pool.run((uint32_t)count, [&](uint32_t i) { outputs_of(space.pieces[i], b, i, count, into.data(), !!y); });
+            pool.run((uint32_t)count,
+                     [&](uint32_t i) { outputs_of(space.pieces[i], b, i, count, into.data(), wanted.has_value()); });
             double sum = 0;
             for (size_t i = 0; i < count; ++i) sum += space.pieces[i].loss;
-            return (double)(T)(sum / ((double)b.n * (double)net_.members * (b.loss == Loss::mse ? (double)net_.K : 1.0)));
+            return (double)(T)(sum / entries_of(b));
         });
     }
 
     // Fills outputs (n, K) block by block, in room for one block; returns false at the first rows that are not finite,
     // which are looked at while they are loaded.
     bool predict(In<T> w, Any X, std::optional<double> scale, Grid<T> into) {
-        Batch<T> b = batch_of(w.data(), w.size(), X, scale, std::nullopt, 0);
+        Batch<T> b = batch_of(w.data(), w.size(), X, scale, nullptr);
         size_t n = X.shape(0), K = net_.K, most = std::min(n, BLOCK);
         require(into.shape(0) == n && into.shape(1) == K, "outputs are (n, K)");
         return with_space(most, false, [&](Workspace<T> &space, Pool &pool) {
@@ -162,7 +166,7 @@ template <class T> class Engine {
 
     // Fills one array (rows, n_out) for each operation, rows those of the members one after another.
     void activations(In<T> w, Any X, const std::vector<Grid<T>> &into, std::optional<SparseTuple<T>> sparse) {
-        Batch<T> b = batch_of(w.data(), w.size(), X, std::nullopt, std::nullopt, 0);
+        Batch<T> b = batch_of(w.data(), w.size(), X, std::nullopt, nullptr);
         b.n = X.shape(0);
         require(into.size() == net_.layers.size(), "one array for each layer");
         for (size_t i = 0; i < into.size(); ++i)
@@ -216,7 +220,7 @@ template <class T> class Engine {
         table_of<T>(kernels()).transpose(into + from * net_.K, P, net_.K, p.n);
         p.loss = 0;
         if (!with_loss) return;
-        load_targets(p, b, from);
+        load_wanted(p, b, from);
         p.loss = loss_of(p, b);
     }
 
@@ -232,17 +236,15 @@ template <class T> class Engine {
         return p.Q;
     }
 
-    Batch<T> batch_of(const T *w, size_t size, const Any &X, std::optional<double> scale, const std::optional<Any> &y,
-                      int loss) {
+    Batch<T> batch_of(const T *w, size_t size, const Any &X, std::optional<double> scale,
+                      const WantedTuple<T> *wanted) const {
         require(size == net_.size, "parameters of another length than the network's");
         require(X.ndim() == 2 && X.shape(1) == net_.n_in, "rows of another width than the network's");
         require(X.dtype() == (scale ? nb::dtype<uint8_t>() : nb::dtype<T>()), "rows of another type");
-        require(loss >= 0 && loss < 3, "unknown loss");
         Rows<T> rows{};
         if (scale) rows.bytes = (const uint8_t *)X.data(), rows.scale = (T)*scale;
         else rows.floats = (const T *)X.data();
-        if (y) put_targets(rows, *y, X.shape(0), (Loss)loss);
-        return {net_, w, rows, nullptr, 0, (Loss)loss, nullptr};
+        return {net_, w, rows, wanted ? wanted_of(*wanted, X.shape(0)) : Wanted<T>{}};
     }
 
     // Checks the entries of `count` rows; `most` becomes the largest number of them in a batch.
@@ -272,15 +274,20 @@ template <class T> class Engine {
         return {tables[0].data(), slots > 0 ? tables[1].data() : nullptr, slots > 1 ? tables[2].data() : nullptr, lazy};
     }
 
-    void put_targets(Rows<T> &rows, const Any &y, size_t n, Loss loss) {
+    Wanted<T> wanted_of(const WantedTuple<T> &given, size_t n) const {
+        const auto &[loss, smoothing, columns, y, weights] = given;
+        require(loss >= 0 && loss < LOSS_COUNT && columns.size() == net_.K, "unknown loss, or not a number for each output");
+        require(!weights || weights->size() == n, "as many weights as rows");
         require(y.ndim() > 0 && y.shape(0) == n, "as many targets as rows");
-        if (y.ndim() == 1 && loss != Loss::mse) {
+        Wanted<T> found{(Loss)loss, (T)smoothing, columns.data(), nullptr, nullptr, weights ? weights->data() : nullptr};
+        if (y.ndim() == 1 && !is_by_entry(found.loss)) {
             require(y.dtype() == nb::dtype<int64_t>(), "class indices are int64");
-            rows.index = (const int64_t *)y.data();
-            return;
+            found.index = (const int64_t *)y.data();
+            return found;
         }
         require(y.ndim() == 2 && y.shape(1) == net_.K && y.dtype() == nb::dtype<T>(), "target rows are (n, K)");
-        rows.rows = (const T *)y.data();
+        found.rows = (const T *)y.data();
+        return found;
     }
 
     static void check_order(const In<int64_t> &order, size_t n) {
@@ -288,11 +295,11 @@ template <class T> class Engine {
             if ((uint64_t)order.data()[i] >= n) throw nb::index_error("a row number lies outside the data");
     }
 
-    void check_labels(const Rows<T> &rows, size_t n, const int64_t *order, size_t count) const {
-        if (!rows.index) return;
+    void check_labels(const Wanted<T> &wanted, size_t n, const int64_t *order, size_t count) const {
+        if (!wanted.index) return;
         for (size_t i = 0; i < count; ++i) {
             size_t row = order ? (size_t)order[i] : i;
-            if (row >= n || (uint64_t)rows.index[row] >= net_.K)
+            if (row >= n || (uint64_t)wanted.index[row] >= net_.K)
                 throw nb::index_error("a class index lies outside the outputs");
         }
     }
@@ -355,13 +362,13 @@ template <class T> class Engine {
 template <class T> void bind(nb::module_ &m, const char *name) {
     nb::class_<Engine<T>>(m, name)
         .def(nb::init<const std::vector<LayerTuple> &, int, int>(), "layers"_a, "head"_a, "threads"_a)
-        .def("train", &Engine<T>::train, "w"_a, "settings"_a, "rates"_a, "t"_a, "slots"_a, "X"_a, "scale"_a.none(), "y"_a,
-             "order"_a, "loss"_a, "batch"_a, "losses"_a, "seed"_a, "sparse"_a.none() = nb::none(),
+        .def("train", &Engine<T>::train, "w"_a, "settings"_a, "rates"_a, "t"_a, "slots"_a, "X"_a, "scale"_a.none(),
+             "wanted"_a, "order"_a, "batch"_a, "losses"_a, "seed"_a, "sparse"_a.none() = nb::none(),
              "tables"_a = std::vector<Grid<T>>(), "lazy"_a = false,
              "around"_a.none() = nb::none(), "average"_a.none() = nb::none(), "penalties"_a.none() = nb::none())
-        .def("gradient", &Engine<T>::gradient, "w"_a, "X"_a, "scale"_a.none(), "y"_a, "loss"_a, "into"_a, "seed"_a,
+        .def("gradient", &Engine<T>::gradient, "w"_a, "X"_a, "scale"_a.none(), "wanted"_a, "into"_a, "seed"_a,
              "step"_a.none(), "sparse"_a.none() = nb::none(), "dW"_a.none() = nb::none())
-        .def("outputs", &Engine<T>::outputs, "w"_a, "X"_a, "scale"_a.none(), "y"_a.none(), "loss"_a, "into"_a,
+        .def("outputs", &Engine<T>::outputs, "w"_a, "X"_a, "scale"_a.none(), "wanted"_a.none(), "into"_a,
              "sparse"_a.none() = nb::none())
         .def("predict", &Engine<T>::predict, "w"_a, "X"_a, "scale"_a.none(), "into"_a)
         .def("activations", &Engine<T>::activations, "w"_a, "X"_a, "into"_a, "sparse"_a.none() = nb::none());

@@ -50,9 +50,6 @@ template <class T> const std::vector<T> &numbers_of(const Layer &layer);
 template <> inline const std::vector<float> &numbers_of(const Layer &layer) { return layer.numbers32; }
 template <> inline const std::vector<double> &numbers_of(const Layer &layer) { return layer.numbers; }
 
-enum class Head { identity, softmax, modified_softmax };
-enum class Loss { fused, crossentropy, mse };
-
 struct Net {
     std::vector<Layer> layers;
     Head head;
@@ -67,13 +64,24 @@ struct Net {
     bool takes_rows() const { return layers.front().takes_rows() && !input_again; }
 };
 
-// Rows of a data set and their targets. Floats, or bytes with a scale; class indices (int64) or rows (K each).
+// Rows of a data set: floats, or bytes with a scale.
 template <class T> struct Rows {
     const T *floats;
     const uint8_t *bytes;
     T scale;
+};
+
+// What the loss of a data set is to know beside the outputs: targets, class indices or rows (K each), of which a share
+// is spread over all classes; weights of the rows or null; a number for each output (K).
+template <class T> struct Wanted {
+    Loss loss;
+    T smoothing;
+    const T *columns;
     const int64_t *index;
-    const T *rows;
+    const T *rows, *weights;
+
+    // Whether the kernels get class indices: spread ones are rows.
+    bool by_index() const { return index && smoothing == 0; }
 };
 
 // One batch: the n rows that `order` names from `rows`, or the first n where it is null.
@@ -81,10 +89,10 @@ template <class T> struct Batch {
     const Net &net;
     const T *w;
     Rows<T> rows;
-    const int64_t *order;
-    size_t n;
-    Loss loss;
-    const int64_t *next;  // rows of the next batch, to be fetched from memory early; null where unknown
+    Wanted<T> wanted;
+    const int64_t *order = nullptr;
+    size_t n = 0;
+    const int64_t *next = nullptr;  // rows of the next batch, to be fetched from memory early; null where unknown
     const Sparse<T> *sparse = nullptr;  // instead of rows: then the first layer of the network has no inputs
     T *moving = nullptr;  // w where a training step may move running statistics; null in prediction
     uint64_t seed = 0, step = 0;  // what the masks of a training step come from
@@ -128,8 +136,9 @@ template <class T> struct Piece {
     size_t capacity = 0, n = 0, from = 0;  // n rows of the batch, the first of them `from`
     Buffer<T> memory;
     Buffer<int64_t> index;
-    T *X = nullptr, *P = nullptr, *Q = nullptr, *m = nullptr, *Y = nullptr, *gradient = nullptr, *side = nullptr, *wide = nullptr;
-    T *input = nullptr, *zeros = nullptr;
+    Buffer<double> losses;  // of the rows
+    T *X = nullptr, *P = nullptr, *Q = nullptr, *m = nullptr, *Y = nullptr, *weights = nullptr, *gradient = nullptr;
+    T *input = nullptr, *zeros = nullptr, *side = nullptr, *wide = nullptr;
     const T *x = nullptr;  // the rows: X, or the caller's own
     std::vector<T *> t, z, d, aux;
     std::vector<const T *> node;  // what each layer takes, the last what the head takes
@@ -140,7 +149,7 @@ template <class T> struct Piece {
         size_t total = 0;
         carve(net, rows, nullptr, total);
         memory = buffer<T>(total);
-        index = buffer<int64_t>(rows * net.members);
+        index = buffer<int64_t>(rows * net.members), losses = buffer<double>(rows * net.members);
         total = 0;
         carve(net, rows, memory.get(), total);
         std::memset(zeros, 0, widest(net) * sizeof(T));
@@ -170,6 +179,7 @@ template <class T> struct Piece {
         Q = take(net.K * all);
         Y = take(net.K * all);
         m = take(all);
+        weights = take(all);
         side = take(widest(net) * all);
         zeros = take(widest(net));
         input = take(net.takes_rows() ? 0 : net.n_in * rows);
@@ -240,14 +250,21 @@ template <class T> void load_rows(Piece<T> &p, const Batch<T> &b, size_t from) {
     if (!b.net.takes_rows()) table_of<T>(kernels()).transpose(p.input, p.x, p.n, b.net.n_in);
 }
 
-// The targets of a piece, once for each member.
-template <class T> void load_targets(Piece<T> &p, const Batch<T> &b, size_t from) {
-    size_t rows = p.n * b.net.members;
+// Targets and weights of a piece, once for each member; spread ones as engine/losses.py does it.
+template <class T> void load_wanted(Piece<T> &p, const Batch<T> &b, size_t from) {
+    const Wanted<T> &wanted = b.wanted;
+    size_t rows = p.n * b.net.members, K = b.net.K;
+    T keep = 1 - wanted.smoothing, spread = wanted.smoothing / (T)K;
     for (size_t i = 0; i < rows; ++i) {
         size_t sample = from + i % p.n, row = b.order ? (size_t)b.order[sample] : sample;
-        if (b.rows.index) p.index[i] = b.rows.index[row];
-        else
-            for (size_t c = 0; c < b.net.K; ++c) p.Y[c * rows + i] = b.rows.rows[row * b.net.K + c];
+        if (wanted.weights) p.weights[i] = wanted.weights[row];
+        if (wanted.by_index()) {
+            p.index[i] = wanted.index[row];
+            continue;
+        }
+        for (size_t c = 0; c < K; ++c)
+            p.Y[c * rows + i] = wanted.index ? spread : wanted.rows[row * K + c] * keep + spread;
+        if (wanted.index) p.Y[(size_t)wanted.index[row] * rows + i] += keep;
     }
 }
 
@@ -317,31 +334,35 @@ template <class T> void forward_loop(Piece<T> &p, const Batch<T> &b) {
     for (size_t i = 0; i < b.net.layers.size(); ++i) forward_layer(p, b, i);
 }
 
+// Entries that the mean loss is a mean over: rows of all members, times the outputs where it is taken over those too.
+template <class T> double entries_of(const Batch<T> &b) {
+    return (double)b.n * (double)b.net.members * (is_by_entry(b.wanted.loss) ? (double)b.net.K : 1.0);
+}
+
 template <class T> Shape<T> shape_of(const Piece<T> &p, const Batch<T> &b) {
-    double entries = (double)b.n * (double)b.net.members * (b.loss == Loss::mse ? (double)b.net.K : 1.0);
-    return {p.n * b.net.members, b.net.k, b.net.K, (T)(1.0 / entries)};
+    return {p.n * b.net.members, b.net.k, b.net.K, (T)(1.0 / entries_of(b))};
 }
 
 // P <- the outputs; the identity's are the scores themselves
 template <class T> const T *head_forward(Piece<T> &p, const Batch<T> &b) {
     if (b.net.head == Head::identity) return p.node.back();
-    table_of<T>(kernels()).softmax(p.P, p.m, p.node.back(), shape_of(p, b));
+    losses_of<T>(kernels()).head[(size_t)b.net.head](p.P, p.m, p.node.back(), shape_of(p, b));
     return p.P;
 }
 
 // The sum of the losses of the piece; the gradient in the scores goes into the last D.
 template <class T> double loss_of(Piece<T> &p, const Batch<T> &b) {
-    const Table<T> &k = table_of<T>(kernels());
+    const LossTable<T> &k = losses_of<T>(kernels());
     Shape<T> shape = shape_of(p, b);
-    Targets<T> y{b.rows.index ? p.index.get() : nullptr, p.Y};
+    Targets<T> y{b.wanted.by_index() ? p.index.get() : nullptr, p.Y, b.wanted.columns};
+    const T *weights = b.wanted.weights ? p.weights : nullptr;
     T *D = p.d.back();
-    if (b.loss == Loss::fused) return k.softmax_crossentropy(D, p.P, p.m, p.node.back(), y, shape);
-    bool plain = b.net.head == Head::identity;
-    const T *P = head_forward(p, b);
-    T *Q = plain ? D : p.Q;
-    double value = b.loss == Loss::mse ? k.mse(Q, P, p.Y, shape) : k.crossentropy(Q, P, y, shape);
-    if (!plain) k.softmax_back(D, p.m, P, Q, shape);
-    return value;
+    bool of_scores = takes_scores(b.wanted.loss) || b.net.head == Head::identity;
+    const T *given = of_scores ? p.node.back() : head_forward(p, b);
+    k.loss[(size_t)b.wanted.loss](p.Q, p.losses.get(), p.m, given, y, shape);
+    double sum = k.weighted(of_scores ? D : p.Q, p.Q, p.losses.get(), weights, of_scores ? shape.k : shape.K, shape);
+    if (!of_scores) k.head_back[(size_t)b.net.head](D, p.m, p.P, p.Q, shape);
+    return sum;
 }
 
 template <class T> void backward_loop(Piece<T> &p, const Batch<T> &b) {
@@ -359,7 +380,7 @@ template <class T> void both_loops(Workspace<T> &space, const Batch<T> &b, size_
     size_t from = begin_of(i, b.n, count);
     p.n = begin_of(i + 1, b.n, count) - from;
     load_rows(p, b, from);
-    load_targets(p, b, from);
+    load_wanted(p, b, from);
     forward_loop(p, b);
     p.loss = loss_of(p, b);
     backward_loop(p, b);
@@ -373,7 +394,7 @@ template <class T> double loss_and_parts(Workspace<T> &space, Pool &pool, const 
     });
     double sum = 0;
     for (size_t i = 0; i < count; ++i) sum += space.pieces[i].loss;
-    return sum / ((double)b.n * (double)b.net.members * (b.loss == Loss::mse ? (double)b.net.K : 1.0));
+    return sum / entries_of(b);
 }
 
 // The sum of the pieces' gradients over entries [from, to), in the pieces' order: in `room`, so that the cache does not

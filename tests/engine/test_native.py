@@ -14,7 +14,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from every_loss import PAIRS, last_activation, targets
+from both_engines import ISAS, TOLERANCE, Case, far, instructions
+from every_loss import PAIRS
 from layerloop import Chain, DataLoader, train
 from layerloop.engine import ReferenceEngine, Rows, engine_name, make_engine, native
 from layerloop.errors import SettingError
@@ -26,50 +27,7 @@ from layerloop.plan import HEADS, Architecture, Plan
 
 pytestmark = pytest.mark.skipif(not native.available(), reason="the compiled engine is not built: no C++17 compiler")
 
-TOLERANCE = {"float64": 1e-12, "float32": 1e-5}  # relative to the largest entry of what is compared
 BATCHES = (1, 7, 64, 128, 1000)
-ISAS = ("baseline", "v3", "v4")
-
-
-def far(got: np.ndarray | float, expected: np.ndarray | float) -> float:
-    difference = np.abs(np.asarray(got, np.float64) - expected).max(initial=0.0)
-    return float(difference / max(np.abs(expected).max(initial=0.0), np.finfo(float).tiny))
-
-
-class Case:
-    """A random network, rows and targets, with both engines."""
-
-    def __init__(
-        self,
-        widths: tuple[int, ...] = (20, 40, 30, 5),
-        activation: str = "tanh",
-        head: str = "softmax",
-        loss: str = "crossentropy",
-        dtype: str = "float64",
-        n: int = 128,
-    ) -> None:
-        rng = np.random.default_rng((*widths, n))
-        names = [activation] * (len(widths) - 1)
-        names[-1] = last_activation(head, loss, names[-1])
-        layers = tuple(Dense(a, b, name) for a, b, name in zip(widths[:-1], widths[1:], names, strict=True))
-        self.architecture = a = Architecture(layers, head, widths[0])
-        self.plan = Plan(a, loss, dtype)
-        self.w = (0.3 * rng.normal(size=a.size)).astype(dtype)
-        self.X = rng.normal(size=(n, widths[0])).astype(dtype)
-        self.y, self.soft = (targets(loss, n, a.n_out, dtype, soft=soft)[0] for soft in (False, True))
-        self.order = rng.permutation(n)
-        self.numpy, self.native = (make_engine(a, dtype, name) for name in ("numpy", "native"))
-
-    def rows(self) -> Rows:
-        return Rows(self.X, self.y)
-
-    def trained(self, engine: object, rule: object, batch: int = 32, passes: int = 3) -> tuple:
-        w, state = self.w.copy(), init(rule, self.w)
-        losses = np.empty(-(-len(self.order) // batch))
-        for _ in range(passes):
-            taken = engine.train(w, state, self.rows(), self.order, self.plan, batch, losses)
-            assert taken == len(losses)
-        return w, state, losses
 
 
 # -- agreement -------------------------------------------------------------------------------------------------------
@@ -81,9 +39,11 @@ class Case:
 def test_loss_gradient_and_outputs_are_those_of_the_numpy_engine(
     activation: str, head: str, loss: str, dtype: str
 ) -> None:
-    for n, soft in [(n, False) for n in BATCHES] + [(7, True), (128, True)]:
+    kinds = [{}] * len(BATCHES) + [{"soft": True}, {"soft": True, "weighted": True}, {"weighted": True}]
+    for n, kind in zip((*BATCHES, 7, 128, 130), kinds, strict=True):
         case = Case((9, 40, 17, 5), activation, head, loss, dtype, n)
-        rows = Rows(case.X, case.soft if soft else case.y)
+        rows = case.rows(**kind)
+        assert case.native.core(n, case.plan)  # or one engine would be held against itself
         slopes = [np.empty_like(case.w) for _ in range(2)]
         a, b = (
             e.value_and_gradient(case.w, rows, case.plan, g)
@@ -94,8 +54,7 @@ def test_loss_gradient_and_outputs_are_those_of_the_numpy_engine(
         (P, a), (R, b) = (e.outputs_and_loss(case.w, rows, case.plan) for e in (case.numpy, case.native))
         assert far(b, a) < TOLERANCE[dtype], n
         assert far(R, P) < TOLERANCE[dtype], n
-        if case.native.core(n, case.plan):  # else the NumPy engine gave R
-            np.testing.assert_array_equal(case.native.outputs(case.w, case.X), R)
+        np.testing.assert_array_equal(case.native.outputs(case.w, case.X), R)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)
@@ -239,7 +198,19 @@ def test_the_compiled_tables_stand_in_the_order_of_the_names() -> None:
     assert set(native.KINDS) == set(RULES.values())
     assert ACTIVATIONS == ("identity", "sigmoid", "tanh", "relu", "leaky_relu", "elu", "selu", "gelu", "silu", "mish",
                            "softplus", "hard_sigmoid")  # fmt: skip
-    assert HEADS[:3] == ("identity", "softmax", "modified_softmax")  # network.h, Head
+    assert HEADS == ("identity", "softmax", "modified_softmax", "sigmoid", "exp")  # losses_kernels.h, Head
+    assert native.LOSSES == (
+        "softmax_crossentropy",
+        "sigmoid_binarycrossentropy",
+        "exp_poisson",
+        "crossentropy",
+        "binarycrossentropy",
+        "mse",
+        "mae",
+        "huber",
+        "quantile",
+        "poisson",
+    )  # there, Loss
 
 
 # -- how data lie in memory --------------------------------------------------------------------------------------------
@@ -427,9 +398,8 @@ def test_fresh_processes_and_any_number_of_workers_give_the_same_bits() -> None:
 
 @pytest.mark.parametrize("isa", ISAS)
 def test_every_instruction_set_can_be_forced_and_agrees(isa: str) -> None:
-    if not native._native.select_isa(isa):
-        pytest.skip(f"this machine has no {isa}")
-    native._native.select_isa(os.environ.get("LAYERLOOP_ISA", ""))
+    with instructions(isa):  # skips where there is none
+        pass
     name, total, _ = run("2", LAYERLOOP_ISA=isa)
     assert name == isa
     assert float(total) == pytest.approx(float(run("2")[1]), rel=1e-6)
@@ -437,17 +407,13 @@ def test_every_instruction_set_can_be_forced_and_agrees(isa: str) -> None:
 
 @pytest.mark.parametrize("isa", ISAS)
 def test_the_kernels_of_every_instruction_set_agree_with_numpy(isa: str) -> None:
-    if not native._native.select_isa(isa):
-        pytest.skip(f"this machine has no {isa}")
-    try:
+    with instructions(isa):
         for activation, dtype in product(ACTIVATIONS, TOLERANCE):
             case = Case((9, 40, 17, 5), activation, dtype=dtype, n=77)
             slopes = [np.empty_like(case.w) for _ in range(2)]
             for engine, g in zip((case.numpy, case.native), slopes, strict=True):
                 engine.value_and_gradient(case.w, case.rows(), case.plan, g)
             assert far(slopes[1], slopes[0]) < TOLERANCE[dtype]
-    finally:
-        native._native.select_isa(os.environ.get("LAYERLOOP_ISA", ""))
 
 
 def test_the_plain_products_stand_in_for_a_blas() -> None:

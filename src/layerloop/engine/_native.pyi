@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Sparse: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[Any], NDArray[np.floating]]
+Wanted: TypeAlias = tuple[int, float, NDArray[np.floating], NDArray[Any], NDArray[np.floating] | None]
 
 class Engine32:
     def __init__(self, layers: Sequence[tuple[Any, ...]], head: int, threads: int) -> None: ...
@@ -18,9 +19,8 @@ class Engine32:
         slots: Sequence[NDArray[np.floating]],
         X: NDArray[Any],
         scale: float | None,
-        y: NDArray[Any],
+        wanted: Wanted,
         order: NDArray[np.int64],
-        loss: int,
         batch: int,
         losses: NDArray[np.floating],
         seed: int,
@@ -36,8 +36,7 @@ class Engine32:
         w: NDArray[np.floating],
         X: NDArray[Any],
         scale: float | None,
-        y: NDArray[Any],
-        loss: int,
+        wanted: Wanted,
         into: NDArray[np.floating],
         seed: int,
         step: int | None,
@@ -49,8 +48,7 @@ class Engine32:
         w: NDArray[np.floating],
         X: NDArray[Any],
         scale: float | None,
-        y: NDArray[Any] | None,
-        loss: int,
+        wanted: Wanted | None,
         into: NDArray[np.floating],
         sparse: Sparse | None = None,
     ) -> float: ...

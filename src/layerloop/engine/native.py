@@ -47,12 +47,16 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from layerloop.engine.reference import Batch, Vector
+    from layerloop.losses import LossSpec
     from layerloop.optim import State
     from layerloop.plan import Architecture, Op, Plan
 
     Settings = tuple[int, float, float, float, float, float, float]
+    Wanted = tuple[int, float, Vector, NDArray[Any], Vector | None]  # loss, smoothing, columns, targets, weights
 
-FUSED, CROSSENTROPY, MSE = range(3)  # enum class Loss of native/network.h
+# enum class Loss of native/losses_kernels.h: the forms of head and loss in one, and the losses of outputs.
+LOSSES = ("softmax_crossentropy", "sigmoid_binarycrossentropy", "exp_poisson", "crossentropy", "binarycrossentropy",
+          "mse", "mae", "huber", "quantile", "poisson")  # fmt: skip
 # enum RuleKind of native/kernels.h.
 RULES = (Descent, Momentum, Nesterov, RMSProp, AdaGrad, Lion, Adam, AdamW, NAdam, RAdam, AdamHat)
 KINDS: dict[type, int] = {rule: place for place, rule in enumerate(RULES)}
@@ -148,14 +152,9 @@ def around_of(state: State, steps: int, size: int) -> tuple[Any, ...] | None:
     )
 
 
-def _loss(plan: Plan) -> int:
-    return FUSED if plan.fused else MSE if plan.named and plan.named.name == "mse" else CROSSENTROPY
-
-
-def _covers(plan: Plan) -> bool:
-    """Whether the compiled code has the loss, as it stands in the table."""
-    loss = plan.named
-    return loss is not None and loss.name in ("crossentropy", "logitcrossentropy", "mse") and not loss.smoothing
+def _loss(loss: LossSpec, fused: str | None) -> int:
+    """Return the place of a loss; which softmax it is, the head says."""
+    return LOSSES.index(fused.removeprefix("modified_") if fused else loss.name)
 
 
 class Seen(NamedTuple):
@@ -196,16 +195,14 @@ class NativeEngine:
         self.reference = ReferenceEngine(architecture, dtype)
         program = compiled(architecture)
         kind = {"float32": _native.Engine32, "float64": _native.Engine64}[dtype]
-        seen = [program] if program and HEADS.index(architecture.head) < 3 else []
-        if (
-            seen and architecture.takes_sparse
-        ):  # what sparse rows meet is the network behind its first weights; see Seen
+        seen = [program] if program else []
+        if architecture.takes_sparse:  # what sparse rows meet is the network behind its first weights; see Seen
             seen.append([program[0]._replace(n_in=0, size=program[0].n_out), *program[1:]])
         self._cores = tuple(kind(these, HEADS.index(architecture.head), core_count()) for these in seen)
 
     def core(self, rows: int, plan: Plan | None = None) -> _native.Engine32 | None:
         """Return the compiled code where it covers this, or None: no layers, no rows, a loss of one's own."""
-        return self._cores[0] if self._cores and rows and (plan is None or _covers(plan)) else None
+        return self._cores[0] if self._cores and rows and (plan is None or plan.named) else None
 
     def _seen(self, w: Vector, X: NDArray[Any] | Csr, scale: float | None = None) -> Seen:
         """Return parameters and rows as the compiled code takes them."""
@@ -224,15 +221,22 @@ class NativeEngine:
         cut = first.n_in * first.n_out
         return flat[:cut].reshape(first.n_in, first.n_out), flat[cut:]
 
-    def _targets(self, y: NDArray[Any]) -> NDArray[Any]:
-        return np.ascontiguousarray(y, np.int64 if y.ndim == 1 and y.dtype.kind in "iub" else self.dtype)
+    def _wanted(self, rows: Rows, plan: Plan) -> Wanted:
+        """Return what the loss is to know as the compiled code takes it; see Wanted in native/network.h."""
+        y, loss, weights = rows.targets, plan.named, rows.weights
+        if loss is None:
+            raise TypeError("a loss of one's own is computed by the NumPy engine")
+        targets = np.ascontiguousarray(y, np.int64 if y.ndim == 1 and y.dtype.kind in "iub" else self.dtype)
+        columns = np.array(loss.columns(self.architecture.n_out), self.dtype)
+        own = None if weights is None else np.ascontiguousarray(weights, self.dtype)
+        return _loss(loss, plan.fused), loss.smoothing, columns, targets, own
 
     def outputs(self, w: Vector, X: NDArray[Any] | Csr, scale: float | None = None) -> Batch:
         """Return the outputs (n, K) for rows (n, d): floats, or raw bytes with their scale."""
         if self.core(len(X)) is None:
             return self.reference.outputs(w, X, scale)
         outputs, seen = np.empty((len(X), self.architecture.n_out), self.dtype), self._seen(w, X, scale)
-        seen.core.outputs(seen.w, seen.X, scale, None, FUSED, outputs, seen.sparse)
+        seen.core.outputs(seen.w, seen.X, scale, None, outputs, seen.sparse)
         return outputs
 
     def predict(self, w: Vector, X: NDArray[Any] | Csr, scale: float | None, into: Batch) -> bool:
@@ -243,11 +247,11 @@ class NativeEngine:
 
     def outputs_and_loss(self, w: Vector, rows: Rows, plan: Plan) -> tuple[Batch, float]:
         """Return the outputs (n, K) and the mean loss per sample."""
-        if rows.weights is not None or self.core(len(rows.X), plan) is None:
+        if self.core(len(rows.X), plan) is None:
             return self.reference.outputs_and_loss(w, rows, plan)
         outputs = np.empty((len(rows.X), self.architecture.n_out), self.dtype)
-        seen, y = self._seen(w, rows.X, rows.scale), self._targets(rows.targets)
-        return outputs, seen.core.outputs(seen.w, seen.X, rows.scale, y, _loss(plan), outputs, seen.sparse)
+        seen, wanted = self._seen(w, rows.X, rows.scale), self._wanted(rows, plan)
+        return outputs, seen.core.outputs(seen.w, seen.X, rows.scale, wanted, outputs, seen.sparse)
 
     def activations(self, w: Vector, X: Batch | Csr) -> list[Batch]:
         """Return the output of every layer, the head's last where there is one."""
@@ -267,7 +271,7 @@ class NativeEngine:
 
     def value_and_gradient(self, w: Vector, rows: Rows, plan: Plan, gradient: Vector, step: int | None = None) -> float:
         """Return the mean loss of all rows and fill its gradient; see `ReferenceEngine.value_and_gradient`."""
-        if rows.weights is not None or self.core(len(rows.X), plan) is None:
+        if self.core(len(rows.X), plan) is None:
             return self.reference.value_and_gradient(w, rows, plan, gradient, step)
         if isinstance(rows.X, Csr):
             gradient.fill(0)
@@ -275,9 +279,9 @@ class NativeEngine:
 
     def _gradient(self, w: Vector, rows: Rows, plan: Plan, gradient: Vector, step: int | None) -> float:
         """Return the mean loss and fill its gradient, of sparse rows only where their columns occur."""
-        seen, y = self._seen(w, rows.X, rows.scale), self._targets(rows.targets)
+        seen, wanted = self._seen(w, rows.X, rows.scale), self._wanted(rows, plan)
         dW, rest = (None, gradient) if seen.sparse is None else self._split(gradient)
-        return seen.core.gradient(seen.w, seen.X, rows.scale, y, _loss(plan), rest, plan.seed, step, seen.sparse, dW)
+        return seen.core.gradient(seen.w, seen.X, rows.scale, wanted, rest, plan.seed, step, seen.sparse, dW)
 
     def train(
         self,
@@ -291,11 +295,11 @@ class NativeEngine:
         penalties: Vector | None = None,
     ) -> int:
         """Take one step per `batch` entries of `order`; return how many were taken; see `ReferenceEngine.train`."""
-        if rows.weights is not None or self.core(len(order), plan) is None:
+        if self.core(len(order), plan) is None:
             return self.reference.train(w, state, rows, order, plan, batch, losses, penalties)
         if not fuses(state) or not self._keeps_rule(state, rows):
             return self._train_by_steps(w, state, rows, order, plan, batch, losses, penalties)
-        seen, y = self._seen(w, rows.X, rows.scale), self._targets(rows.targets)
+        seen, wanted = self._seen(w, rows.X, rows.scale), self._wanted(rows, plan)
         settings, order, tables, slots = settings_of(state), np.ascontiguousarray(order, np.int64), [], state.slots
         if seen.sparse is not None:
             pairs = [self._split(vector) for vector in (w, *slots)]
@@ -303,7 +307,7 @@ class NativeEngine:
         averages = isinstance(state.rule, Adjusted) and state.rule.averages
         average, slots = (slots[-1], slots[:-1]) if averages else (None, slots)
         taken = seen.core.train(
-            seen.w, settings, rates(state, len(losses)), state.t, slots, seen.X, rows.scale, y, order, _loss(plan),
+            seen.w, settings, rates(state, len(losses)), state.t, slots, seen.X, rows.scale, wanted, order,
             batch, losses, plan.seed, seen.sparse, tables, isinstance(state.rule, LazyAdam),
             around_of(state, len(losses), len(w)), average, penalties,
         )  # fmt: skip
@@ -334,7 +338,7 @@ class NativeEngine:
         gradient = np.zeros(len(w), w.dtype)
         for step, start in enumerate(range(0, len(order), batch)):
             index = order[start : start + batch]
-            part = Rows(rows.X[index], rows.targets[index], rows.scale)
+            part = Rows(rows.X[index], rows.targets[index], rows.scale, rows.wanted(index)[1])
             losses[step] = self._gradient(w, part, plan, gradient, state.t)
             if not np.isfinite(losses[step]):
                 return step
