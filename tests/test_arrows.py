@@ -11,13 +11,16 @@ SRC = Path(__file__).parents[1] / "src" / "layerloop"
 
 # One row a level, lowest first. Inside a folder, files may import those named before them.
 LEVELS: tuple[tuple[str, ...], ...] = (
-    ("version", "lazy", "errors", "settings", "atomic", "csr", "arraylike"),
+    ("version", "lazy", "errors", "settings", "atomic", "csr", "arraylike", "plain"),
     ("maths", "optim", "data", "describe"),
     ("layers",),
     ("losses",),
     ("plan", "preprocessing"),
     ("engine",),
-    ("initialise", "figures", "targets", "vocabulary", "prediction", "network", "readings", "gradient_check"),
+    (
+        *("initialise", "figures", "targets", "vocabulary", "prediction", "network", "readings", "gradient_check"),
+        *("answer",),
+    ),
     ("files",),
     ("training",),
     ("estimators",),
@@ -41,7 +44,11 @@ FOLDERS: dict[str, tuple[str, ...]] = {
     "files": ("model", "__init__"),
     "training": ("history", "callbacks", "savepoint", "loop", "quasi_newton", "recipe", "__init__"),
     "inspection": ("formulas", "norms", "subject", "steps", "opened", "trace_text", "trace", "__init__"),
-    "cli": ("terminal", "options", "train", "evaluate", "predict", "check", "trace", "data", "info", "__init__"),
+    "lab": ("extra", "guards", "endpoints", "pages", "server", "openapi", "predictor", "__init__"),
+    "cli": (
+        *("terminal", "options", "train", "evaluate", "predict", "check", "trace", "data", "info", "serve"),
+        "__init__",
+    ),
 }
 # The only imports allowed inside a function: heavy libraries loaded at first use, and the commands.
 LAZY: frozenset[str] = frozenset({"scipy", "sklearn", "threadpoolctl", "PIL", "rich", "safetensors", "urllib"})

@@ -16,6 +16,7 @@ SMALL = {
     "growth": ["--small", "--runs", "1"],
     "sparse": ["--small", "--runs", "1", "--passes", "2"],
     "startup": ["--runs", "1"],
+    "serving": ["--requests", "200", "--clients", "8"],
     "accuracy": ["--data", "digits", "--seeds", "1", "--epochs", "1"],
 }
 PARTS = {"works", "peers", "once"}  # what table.py is made of

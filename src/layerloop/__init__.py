@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from layerloop import errors as errors
     from layerloop import files as files
     from layerloop import inspection as inspection
+    from layerloop import lab as lab
     from layerloop import maths as maths
     from layerloop import optim as optim
     from layerloop import training as training
@@ -115,7 +116,7 @@ if TYPE_CHECKING:
 
 # Where each public name lives; a subpackage stands for itself.
 _HOME = {
-    **dict.fromkeys(("data", "engine", "errors", "files", "inspection", "maths", "optim", "training"), ""),
+    **dict.fromkeys(("data", "engine", "errors", "files", "inspection", "lab", "maths", "optim", "training"), ""),
     **dict.fromkeys(("DataLoader", "ncycle"), "data.batches"),
     **dict.fromkeys(("load", "save"), "files"),
     **dict.fromkeys(("Chain", "Parameters", "accuracy", "activations", "evaluate", "params", "setup"), "network"),

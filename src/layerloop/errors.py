@@ -59,6 +59,10 @@ class ModelFileError(LayerloopError, ValueError):
     """A model file is truncated, foreign, damaged or made by a newer version."""
 
 
+class MissingExtraError(LayerloopError, ImportError):
+    """A feature needs libraries of an extra that is not installed; the message says which to install."""
+
+
 class OutputError(LayerloopError, OSError):
     """A file cannot be written where it was asked for."""
 

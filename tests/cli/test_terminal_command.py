@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from layerloop.cli.terminal import Terminal, fitting, plain
+from layerloop.cli.terminal import Terminal, fitting
+from layerloop.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -53,6 +53,16 @@ def add_target(parser: Container) -> None:
     parser.add_argument("--target", metavar="COLUMN", help="the column of a table that is to be predicted")
 
 
+def add_host(parser: Container) -> None:
+    """Add --host."""
+    parser.add_argument("--host", metavar="ADDRESS", help="serve other machines too, with a token (default: this one)")
+
+
+def add_port(parser: Container, default: int) -> None:
+    """Add --port."""
+    parser.add_argument("--port", type=int, default=default, metavar="N", help=f"default {default}; 0 is any")
+
+
 def folder(text: str) -> str:
     """Read the name of a folder that exists."""
     if not Path(text).is_dir():

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from layerloop.answer import answer_of
 from layerloop.atomic import check_writable
 from layerloop.cli import options as opt
 from layerloop.cli.terminal import Terminal
 from layerloop.data import image_text, prepare_image, read_csv_rows, read_rows, write_csv
 from layerloop.errors import InputError, SettingError
 from layerloop.files import load
-from layerloop.vocabulary import onecold, softmax
 
 if TYPE_CHECKING:
     import argparse
@@ -81,18 +81,8 @@ def _rows_of(m: Chain, text: str, given: argparse.Namespace, terminal: Terminal)
 
 
 def _answer(m: Chain, name: str, output: Any) -> dict[str, Any]:
-    """Return the prediction of one output vector, with class names where the model has them."""
-    if opt.kind_of(m) == "values":
-        return {"input": name, "prediction": float(output[0]) if len(output) == 1 else output.tolist()}
-    names = m.classes or tuple(map(str, range(len(output))))
-    if m.architecture.head == "identity":  # scores, of which the loss takes the softmax
-        output = softmax(output)
-    return {
-        "input": name,
-        "prediction": onecold(output, names),
-        "probability": float(output.max()),
-        "probabilities": dict(zip(names, output.tolist(), strict=True)),
-    }
+    """Return the prediction of one output vector under its row's name."""
+    return {"input": name, **answer_of(m, output, opt.kind_of(m))}
 
 
 def _line(row: dict[str, Any], *, proba: bool) -> str:

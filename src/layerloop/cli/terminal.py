@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import io
 import json
-import math
 import os
 import sys
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, TextIO
 
 from layerloop.errors import OutputError
+from layerloop.plain import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -123,14 +123,3 @@ def fitting(parts: tuple[str, ...], room: int) -> str:
 def silence(stream: TextIO) -> None:
     """Send what follows nowhere, so that neither a later line nor the interpreter's last flush fails."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-def plain(value: object) -> object:
-    """Return a value as JSON can hold it: NaN and infinity become null, tuples lists, paths text."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    return value if value is None or isinstance(value, bool | int | str) else str(value)

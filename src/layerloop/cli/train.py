@@ -17,12 +17,13 @@ from typing import TYPE_CHECKING
 from layerloop import describe
 from layerloop.atomic import check_writable
 from layerloop.cli import options as opt
-from layerloop.cli.terminal import Terminal, plain
+from layerloop.cli.terminal import Terminal
 from layerloop.data import has_test
 from layerloop.errors import DivergenceError, LayerloopError, ModelFileError, OutputError, SettingError
 from layerloop.files import load, save
 from layerloop.layers import ACTIVATIONS
 from layerloop.optim import RULES, SCHEDULES, base_of
+from layerloop.plain import plain
 from layerloop.settings import blas_threads
 from layerloop.training import read_history, train, write_history
 from layerloop.training.recipe import Recipe, prepare

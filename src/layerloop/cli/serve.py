@@ -1,0 +1,44 @@
+"""Answer with a saved model over HTTP, on this machine: rows as JSON in, predictions as JSON out.
+
+Other machines are served only with --host, and then every request needs the token that is printed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from layerloop import lab
+from layerloop.cli import options as opt
+from layerloop.cli.terminal import Terminal
+from layerloop.files import load
+from layerloop.lab.extra import check_extra
+
+if TYPE_CHECKING:
+    import argparse
+
+EXAMPLES = """examples:
+  layerloop serve mnist-784-32-10.safetensors
+  curl -H 'Content-Type: application/json' -d '{"rows": [[5.1, 3.5]]}' http://127.0.0.1:8485/predict
+  layerloop serve prices.safetensors --host 0.0.0.0 --port 9000"""
+PORT = 8485
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `layerloop serve`."""
+    parser.add_argument("model", metavar="MODEL", help="a model file")
+    opt.add_host(parser)
+    opt.add_port(parser, PORT)
+    opt.add_json(parser)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Serve until Ctrl-C; return 0."""
+    check_extra()
+    terminal = Terminal(json=given.json)
+    m = load(given.model)
+    door = lab.Door(given.host, given.port)
+    terminal.say(f"{m!r}")
+    terminal.say(f"answers at {door.address}  (Ctrl-C ends it)")
+    terminal.result({"model": given.model, "address": door.address, "token": door.site.token or None})
+    door.serve(lab.prediction_app(m, opt.kind_of(m), door.site))
+    return 0

@@ -1,0 +1,29 @@
+"""The local page and the prediction server, on this machine and for it; both need the extra [lab]."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from layerloop.lab.extra import check_extra
+from layerloop.lazy import lazily
+
+if TYPE_CHECKING:
+    from layerloop.lab.predictor import prediction_app as prediction_app
+    from layerloop.lab.server import Door as Door
+
+# The file in which each public name lives.
+_HOME = {"prediction_app": "predictor", "Door": "server"}
+_load = lazily(__name__, _HOME)
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOME:
+        check_extra()
+    return _load(name)
+
+
+def __dir__() -> list[str]:
+    return list(_HOME)
+
+
+__all__ = [*_HOME]

@@ -1,0 +1,309 @@
+"""What stands before every route of the page and of `serve`: one ASGI middleware that refuses by default.
+
+A page of another site can make a browser send requests to this machine, and a name that it owns can be made to mean
+127.0.0.1. So every request, of any method and to any path, must name this server as its host, must not come from
+another site, carries the token where there is one, and stays within the limits. Nothing here looks at a path to decide
+whether a request is harmless: what is not allowed for all is allowed for none.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+import json
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import parse_qs
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+
+    Message = MutableMapping[str, Any]
+    Scope = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[Message]]
+    Send = Callable[[Message], Awaitable[None]]
+    App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+METHODS = ("GET", "HEAD", "POST")
+DECIDING = ("host", "origin", "sec-fetch-site", "content-length", "content-type", "authorization", "cookie")
+# Of every response. `data:` is for pictures that the page makes itself; nothing else comes from anywhere but here.
+HEADERS: Mapping[str, str] = {
+    "content-security-policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "cache-control": "no-store",
+}
+_ENCODED = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a single request, and all of them together, may take.
+
+    Attributes
+    ----------
+    body : int
+        Bytes of a request.
+    seconds : float
+        In which its body has to arrive.
+    in_flight : int
+        Requests that are worked on at once.
+    streams : int
+        Pages that watch at once.
+    """
+
+    body: int = 1 << 20
+    seconds: float = 10.0
+    in_flight: int = 64
+    streams: int = 100
+
+
+@dataclass(frozen=True)
+class Site:
+    """Where a server is reached, and with what.
+
+    Attributes
+    ----------
+    port : int
+    names : set of str
+        Host names that stand for it, without port.
+    addresses : bool
+        Whether any plain address stands for it too: no name that another site owns can look like one.
+    token : str
+        What every request must carry; "" for none.
+    """
+
+    port: int
+    names: frozenset[str] = frozenset({"127.0.0.1", "localhost", "[::1]"})
+    addresses: bool = False
+    token: str = field(default="", repr=False)
+
+    @property
+    def cookie(self) -> str:
+        """The name of the cookie with the token: cookies are shared by all ports of a host."""
+        return f"layerloop-{self.port}"
+
+    def is_host(self, text: str) -> bool:
+        """Return whether a Host header names this server.
+
+        Examples
+        --------
+        >>> site = Site(8484)
+        >>> site.is_host("localhost:8484"), site.is_host("localhost"), site.is_host("evil.example:8484")
+        (True, False, False)
+        """
+        name, colon, port = text.rpartition(":")
+        if not colon or name.endswith(":") or port != str(self.port):
+            return False
+        return name in self.names or (self.addresses and _is_address(name))
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name.removeprefix("[").removesuffix("]") if name.startswith("[") else name)
+    except ValueError:
+        return False
+    return True
+
+
+class Refusal(NamedTuple):
+    """Why a request is not let through."""
+
+    status: int
+    message: str
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class Guards:
+    """The middleware.
+
+    Parameters
+    ----------
+    app : ASGI application
+        Sees only requests that passed, with their whole body at hand.
+    site : Site
+    limits : Limits
+    streams : set of str
+        Paths whose responses do not end by themselves; they are counted apart.
+    from_page : bool
+        Whether a POST must come from the server's own page: then one without an origin is refused too.
+    """
+
+    def __init__(
+        self,
+        app: App,
+        site: Site,
+        limits: Limits | None = None,
+        *,
+        streams: frozenset[str] = frozenset(),
+        from_page: bool = False,
+    ) -> None:
+        self.app = app
+        self.site = site
+        self.limits = limits or Limits()
+        self.streams = streams
+        self.from_page = from_page
+        self.busy = 0
+        self.watching = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Refuse, or pass on."""
+        if scope["type"] == "websocket":  # there are none here
+            await send({"type": "websocket.close", "code": 1008})
+            return
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        guarded = _with_headers(send)
+        headers = _headers_of(scope)
+        refused = _twice(scope) or self._refusal(scope, headers)
+        if refused:
+            await _refuse(guarded, refused)
+            return
+        has_body = headers.get("content-length", "0") != "0" or "transfer-encoding" in headers
+        await self._counted(scope, receive, guarded, has_body=has_body)
+
+    def _refusal(self, scope: Scope, headers: dict[str, str]) -> Refusal | None:
+        """Return why this request is refused by what its head says, if it is."""
+        method = scope["method"]
+        return (
+            self._foreign(headers, method)
+            or self._without_token(scope, headers)
+            or self._wrong_kind(headers, method)
+            or self._too_much(scope, headers)
+        )
+
+    def _foreign(self, headers: dict[str, str], method: str) -> Refusal | None:
+        host, origin, site = (headers.get(name, "") for name in ("host", "origin", "sec-fetch-site"))
+        if not self.site.is_host(host.lower()):
+            return Refusal(421, "this server does not go by that host name: use the address that it printed")
+        if "origin" in headers and origin.lower() != f"http://{host.lower()}":
+            return Refusal(403, "requests from other sites are refused")
+        # A link on another page may be followed to look at what is here; it cannot read what it leads to.
+        followed = method == "GET" and headers.get("sec-fetch-mode") == "navigate"
+        if site not in ("", "same-origin", "none") and not followed:
+            return Refusal(403, "requests from other sites are refused")
+        if self.from_page and method == "POST" and not origin:
+            return Refusal(403, "this is for the server's own page: a POST must carry its Origin")
+        return None
+
+    def _without_token(self, scope: Scope, headers: dict[str, str]) -> Refusal | None:
+        token = self.site.token
+        if not token:
+            return None
+        shown = headers.get("authorization", "").removeprefix("Bearer ") or _cookie(headers, self.site.cookie)
+        if hmac.compare_digest(shown.encode(), token.encode()):
+            return None
+        asked = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [""])[0]
+        if scope["method"] == "GET" and scope["path"] == "/" and hmac.compare_digest(asked.encode(), token.encode()):
+            cookie = f"{self.site.cookie}={token}; HttpOnly; SameSite=Strict; Path=/"
+            return Refusal(303, "welcome", ((b"location", b"/"), (b"set-cookie", cookie.encode())))
+        message = "a token is needed: open the address that the command printed, or send Authorization: Bearer TOKEN"
+        return Refusal(401, message, ((b"www-authenticate", b"Bearer"),))
+
+    def _wrong_kind(self, headers: dict[str, str], method: str) -> Refusal | None:
+        if method not in METHODS:
+            return Refusal(405, f"methods are {', '.join(METHODS)}", ((b"allow", ", ".join(METHODS).encode()),))
+        kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+        if method == "POST" and kind != "application/json":
+            return Refusal(415, "send JSON, with Content-Type: application/json")
+        return None
+
+    def _too_much(self, scope: Scope, headers: dict[str, str]) -> Refusal | None:
+        length = headers.get("content-length", "0")
+        if not length.isdecimal() or int(length) > self.limits.body:
+            return self._too_large()
+        streams = scope["path"] in self.streams
+        if (self.watching >= self.limits.streams) if streams else (self.busy >= self.limits.in_flight):
+            return Refusal(503, "too many requests at once: try again in a moment", ((b"retry-after", b"1"),))
+        return None
+
+    def _too_large(self) -> Refusal:
+        return Refusal(413, f"a request may have {self.limits.body:,} bytes", ((b"connection", b"close"),))
+
+    async def _counted(self, scope: Scope, receive: Receive, send: Send, *, has_body: bool) -> None:
+        """Read the body, count the request while it is worked on, pass it on."""
+        counter = "watching" if scope["path"] in self.streams else "busy"
+        setattr(self, counter, getattr(self, counter) + 1)
+        try:
+            body = await self._body(receive) if has_body else b""
+            if isinstance(body, Refusal):
+                await _refuse(send, body)
+            else:
+                await self.app(scope, _replaying(body, receive), send)
+        finally:
+            setattr(self, counter, getattr(self, counter) - 1)
+
+    async def _body(self, receive: Receive) -> bytes | Refusal:
+        """Return the whole body, however it is sent, as long as it is small and comes in time."""
+        try:
+            async with asyncio.timeout(self.limits.seconds):
+                parts, size, more = [], 0, True
+                while more:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        return Refusal(400, "the request ended before its body did")
+                    parts.append(message.get("body", b""))
+                    more = message.get("more_body", False)
+                    size += len(parts[-1])
+                    if size > self.limits.body:
+                        return self._too_large()
+                return b"".join(parts)
+        except TimeoutError:
+            return Refusal(408, f"the body did not arrive in {self.limits.seconds:g} s", ((b"connection", b"close"),))
+
+
+def _headers_of(scope: Scope) -> dict[str, str]:
+    return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+def _twice(scope: Scope) -> Refusal | None:
+    """Return a refusal where a header that decides stands there twice: which of them counts would be a guess."""
+    names = [name.decode("latin-1").lower() for name, _ in scope["headers"]]
+    double = [name for name in DECIDING if names.count(name) > 1]
+    return Refusal(400, f"the header {double[0]} stands there twice") if double else None
+
+
+def _cookie(headers: dict[str, str], name: str) -> str:
+    """Return one cookie, "" without it."""
+    pairs = (part.strip().partition("=") for part in headers.get("cookie", "").split(";"))
+    return next((value for key, _, value in pairs if key == name), "")
+
+
+def _replaying(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that gives the body that was read, and then what comes after it."""
+    given = False
+
+    async def replay() -> Message:
+        nonlocal given
+        if given:
+            return await receive()
+        given = True
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return replay
+
+
+def _with_headers(send: Send) -> Send:
+    """Return a `send` that adds the headers of every response."""
+
+    async def guarded(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            own = [pair for pair in message.get("headers", []) if pair[0].decode("latin-1").lower() not in HEADERS]
+            message = {**message, "headers": [*own, *_ENCODED]}
+        await send(message)
+
+    return guarded
+
+
+async def _refuse(send: Send, refused: Refusal) -> None:
+    """Answer with the reason as JSON."""
+    body = json.dumps({"error": refused.message}).encode()
+    sizes = ((b"content-type", b"application/json"), (b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": refused.status, "headers": [*sizes, *refused.headers]})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,173 @@
+"""An application on a port of this machine: which one, under which names, and until when."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import socket
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from layerloop.errors import SettingError
+from layerloop.lab.guards import Site
+
+if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import Callable, Iterator
+
+    from layerloop.lab.guards import App
+
+LOOPBACK = "127.0.0.1"
+CONNECTIONS = 512  # at once; each may wait for so long:
+HEAD_SECONDS = 10.0
+
+
+class Patient(H11Protocol):
+    """HTTP that waits for a request's head only so long, even where a byte of it comes now and then."""
+
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait."""
+        super().connection_made(transport)
+        self._wait()
+
+    def on_response_complete(self) -> None:
+        """Wait for the next request."""
+        super().on_response_complete()
+        self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait no longer."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = self.loop.call_later(HEAD_SECONDS, self._enough)
+
+    def _enough(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+
+
+class Door:
+    """A port that is bound, and the site that it makes.
+
+    Parameters
+    ----------
+    host : str
+        An address or name of this machine; any but the loopback makes a token.
+    port : int
+        0 for any that is free.
+    or_any : bool
+        Whether another port does where this one is taken.
+
+    Raises
+    ------
+    SettingError
+        The port is taken, or the host is none of this machine's.
+
+    Examples
+    --------
+    >>> door = Door(port=0)
+    >>> door.site.is_host(f"127.0.0.1:{door.site.port}"), door.site.token
+    (True, '')
+    >>> door.close()
+    """
+
+    def __init__(self, host: str | None = None, port: int = 0, *, or_any: bool = False) -> None:
+        self.socket = _bound(host or LOOPBACK, port, or_any=or_any)
+        self.host = host or LOOPBACK
+        number = self.socket.getsockname()[1]
+        if host is None:
+            self.site = Site(number)
+        else:
+            names = {host.lower(), socket.gethostname().lower(), *Site(number).names}
+            self.site = Site(number, frozenset(names), addresses=True, token=secrets.token_urlsafe(24))
+
+    @property
+    def address(self) -> str:
+        """What to open: with the token where there is one."""
+        host = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(self.host, self.host)  # noqa: S104
+        shown = f"[{host}]" if ":" in host else host
+        return f"http://{shown}:{self.site.port}/" + (f"?token={self.site.token}" if self.site.token else "")
+
+    def close(self) -> None:
+        """Give the port back."""
+        self.socket.close()
+
+    def serve(self, app: App, opened: Callable[[], object] | None = None) -> None:
+        """Serve until Ctrl-C; call `opened` once requests are answered."""
+        server = _Server(app, opened)
+        try:
+            server.run(sockets=[self.socket])
+        except KeyboardInterrupt:  # the way to end it
+            pass
+        finally:
+            self.close()
+
+    @contextmanager
+    def serving(self, app: App) -> Iterator[None]:
+        """Serve beside the work within the context."""
+        ready = threading.Event()
+        server = _Server(app, ready.set)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [self.socket]}, name="layerloop-lab")
+        thread.start()
+        try:
+            ready.wait(10)
+            yield
+        finally:
+            server.should_exit = True
+            thread.join()
+            self.close()
+
+
+class _Server(uvicorn.Server):
+    """uvicorn with this server's limits; it says nothing but errors."""
+
+    def __init__(self, app: App, opened: Callable[[], object] | None) -> None:
+        settings: dict[str, Any] = {"http": Patient, "ws": "none", "lifespan": "off", "loop": "asyncio"}
+        quiet: dict[str, Any] = {"log_config": None, "access_log": False, "server_header": False}
+        config = uvicorn.Config(
+            app,
+            limit_concurrency=CONNECTIONS,
+            h11_max_incomplete_event_size=1 << 14,
+            timeout_keep_alive=5,
+            timeout_graceful_shutdown=1,
+            **settings,
+            **quiet,
+        )
+        logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
+        super().__init__(config)
+        self._opened = opened
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin, and tell who waits for it."""
+        await super().startup(sockets)
+        if self._opened is not None:
+            self._opened()
+
+
+def _bound(host: str, port: int, *, or_any: bool) -> socket.socket:
+    try:
+        family, _, _, _, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    except OSError as error:
+        raise SettingError(f"{host} is no host that is known here ({error.strerror}); leave out --host") from None
+    found = socket.socket(family, socket.SOCK_STREAM)
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        found.bind(place)
+        found.listen(128)  # at once, so that no other server can take the port too
+    except OSError as error:
+        found.close()
+        if or_any and port:
+            return _bound(host, 0, or_any=False)
+        raise SettingError(f"cannot serve on {host}, port {port} ({error.strerror}); choose another --port") from None
+    return found

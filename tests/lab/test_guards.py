@@ -1,0 +1,261 @@
+"""Every route, with every method, in every wrong way: refused before any of its own code is run."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from asking import HOST, PORT, ask
+from layerloop import Chain, Dense, softmax
+from layerloop.lab.guards import HEADERS, Guards, Limits, Site
+from layerloop.lab.predictor import prediction_app
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TOKEN = "a-token-of-the-tests"
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "BREW")
+FORBIDDEN = METHODS[3:]
+
+
+def serve_app(site: Site, limits: Limits | None = None) -> Guards:
+    return prediction_app(Chain(Dense(3, 2), softmax), "classes", site, limits)
+
+
+APPS: dict[str, Callable[..., Guards]] = {"serve": serve_app}
+
+
+def routes_of(app: Guards) -> list[str]:
+    """Every path that the application knows, and one that it does not."""
+    return [route.path for route in app.app.routes] + ["/no-such-route"]  # type: ignore[attr-defined]
+
+
+ROUTES = [(name, path) for name, make in APPS.items() for path in routes_of(make(Site(PORT)))]
+# What is wrong with a request, the headers that say so, and the answer that it must get whatever route it goes to.
+FOREIGN: dict[str, tuple[dict[str, Any], int]] = {
+    "another host": ({"host": f"evil.example:{PORT}"}, 421),
+    "no host": ({"host": None}, 421),
+    "the host without its port": ({"host": "127.0.0.1"}, 421),
+    "another port": ({"host": f"127.0.0.1:{PORT + 1}"}, 421),
+    "a host that begins alike": ({"host": f"127.0.0.1.evil.example:{PORT}"}, 421),
+    "a user before the host": ({"host": f"127.0.0.1@evil.example:{PORT}"}, 421),
+    "another origin": ({"origin": "http://evil.example"}, 403),
+    "the origin of another port": ({"origin": f"http://127.0.0.1:{PORT + 1}"}, 403),
+    "the origin null": ({"origin": "null"}, 403),
+    "an empty origin": ({"origin": ""}, 403),
+    "https instead of http": ({"origin": f"https://{HOST}"}, 403),
+    "a page of another site": ({"sec-fetch-site": "cross-site"}, 403),
+    "a page of a neighbour": ({"sec-fetch-site": "same-site"}, 403),
+}
+TRAVERSAL = (
+    "/../pyproject.toml",
+    "/..%2fpyproject.toml",
+    "/%2e%2e/%2e%2e/etc/passwd",
+    "/%252e%252e/etc/passwd",
+    "/static/../../etc/passwd",
+    "/..\\..\\windows\\win.ini",
+    "/style.css/../../guards.py",
+    "/style.css%00.html",
+    "/style.css\0",
+    "//etc/passwd",
+    "///etc/passwd",
+    "/C:/windows/win.ini",
+    "//server/share/file",
+    "/file:///etc/passwd",
+    "/./style.css",
+    "/style.css/",
+    "/STYLE.CSS",
+    "/guards.py",
+    "/__init__.py",
+    "http://evil.example/",
+    "",
+)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("app", "path"), ROUTES)
+def test_no_request_from_elsewhere_gets_through(app: str, path: str, method: str) -> None:
+    made = APPS[app](Site(PORT))
+    for what, (headers, status) in FOREIGN.items():
+        got = ask(made, method, path, headers=headers)
+        assert (got.status, set(got.json)) == (status, {"error"}), what
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("app", "path"), ROUTES)
+def test_without_the_token_nothing_is_answered(app: str, path: str, method: str) -> None:
+    made = APPS[app](Site(PORT, token=TOKEN))
+    cookie = Site(PORT).cookie
+    for headers in (
+        {},
+        {"authorization": "Bearer wrong"},
+        {"authorization": f"Bearer {TOKEN}x"},
+        {"authorization": "Bearer "},
+        {"cookie": f"{cookie}={TOKEN[:-1]}"},
+        {"cookie": f"other={TOKEN}"},
+        {"authorization": "Bearer \u00e9"},
+    ):
+        assert ask(made, method, path, headers=headers).status == 401
+    wrong = ask(made, method, path, query="token=wrong")
+    assert wrong.status == 401
+    right = ask(made, method, path, headers={"authorization": f"Bearer {TOKEN}"}).status
+    assert right == ask(APPS[app](Site(PORT)), method, path).status
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("app", "path"), ROUTES)
+def test_what_is_too_large_is_refused_said_or_unsaid(app: str, path: str, method: str) -> None:
+    made = APPS[app](Site(PORT), Limits(body=1000))
+    large = 413 if method not in FORBIDDEN else 405
+    assert ask(made, method, path, b"x" * 1001).status == large
+    assert ask(made, method, path, [b"x" * 600, b"x" * 600]).status == large
+    assert ask(made, method, path, headers={"content-length": "9" * 40}).status == large
+    assert ask(made, method, path, headers={"content-length": "-1"}).status == large
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(("app", "path"), ROUTES)
+def test_good_requests_are_answered_and_the_rest_has_a_reason(app: str, path: str, method: str) -> None:
+    got = ask(APPS[app](Site(PORT)), method, path, {} if method == "POST" else b"")
+    assert (got.status == 405) >= (method in FORBIDDEN)
+    assert got.status in (200, 400, 404, 405, 409, 422)
+    assert {name: got.headers[name] for name in HEADERS} == HEADERS
+    assert not [name for name in got.headers if name.startswith("access-control-")]
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+@pytest.mark.parametrize("path", TRAVERSAL)
+@pytest.mark.parametrize("app", APPS)
+def test_no_path_leads_out_of_the_table(app: str, path: str, method: str) -> None:
+    got = ask(APPS[app](Site(PORT)), method, path, {} if method == "POST" else b"")
+    assert got.status == 404
+    assert b"root:" not in got.body
+
+
+@pytest.mark.parametrize(("app", "path"), ROUTES)
+def test_a_post_that_a_form_can_send_is_refused(app: str, path: str) -> None:
+    made = APPS[app](Site(PORT))
+    for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", None):
+        assert ask(made, "POST", path, b"{}", {"content-type": kind}).status == 415  # type: ignore[dict-item]
+
+
+def test_headers_that_decide_may_not_stand_there_twice() -> None:
+    app, scope = serve_app(Site(PORT)), {"type": "http", "method": "GET", "path": "/healthz"}
+    for name in (b"host", b"origin", b"content-length"):
+        sent: list[dict[str, Any]] = []
+
+        async def send(message: Any, sent: list[dict[str, Any]] = sent) -> None:
+            sent.append(message)
+
+        headers = [(b"host", HOST.encode()), (name, b"evil.example"), (name.upper(), HOST.encode())]
+        asyncio.run(app({**scope, "headers": headers}, None, send))  # type: ignore[arg-type]
+        assert sent[0]["status"] == 400
+
+
+def test_the_token_in_the_address_becomes_a_cookie_that_scripts_do_not_see() -> None:
+    site = Site(PORT, token=TOKEN)
+    got = ask(serve_app(site), "GET", "/", query=f"token={TOKEN}")
+    assert (got.status, got.headers["location"]) == (303, "/")
+    cookie = got.headers["set-cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+    assert TOKEN not in repr(site)
+    assert ask(serve_app(site), "GET", "/", headers={"cookie": cookie.partition(";")[0]}).status == 200
+
+
+def test_a_link_may_be_followed_but_nothing_may_be_changed_by_it() -> None:
+    link = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
+    app = serve_app(Site(PORT))
+    assert ask(app, "GET", "/", headers=link).status == 200
+    assert ask(app, "POST", "/predict", {"rows": [[0, 0, 0]]}, {**link, "origin": "http://evil.example"}).status == 403
+    assert ask(app, "POST", "/predict", {"rows": [[0, 0, 0]]}, link).status == 403
+
+
+def test_where_the_page_alone_may_post_a_request_without_origin_is_refused() -> None:
+    made = Guards(serve_app(Site(PORT)).app, Site(PORT), from_page=True)
+    assert ask(made, "POST", "/predict", {"rows": [[0, 0, 0]]}, {"origin": None}).status == 403  # type: ignore[dict-item]
+    assert ask(made, "POST", "/predict", {"rows": [[0, 0, 0]]}).status == 200
+
+
+def test_on_every_address_plain_addresses_are_hosts_and_foreign_names_are_not() -> None:
+    site = Site(PORT, names=frozenset({"localhost", "desk"}), addresses=True)
+    assert all(site.is_host(f"{name}:{PORT}") for name in ("192.168.7.2", "desk", "[fe80::1]", "localhost"))
+    assert not any(site.is_host(f"{name}:{PORT}") for name in ("evil.example", "192.168.7.2.evil.example", "", "[x]"))
+    assert not Site(PORT).is_host(f"192.168.7.2:{PORT}")
+
+
+def test_a_body_that_dribbles_in_is_not_waited_for() -> None:
+    app = serve_app(Site(PORT), Limits(seconds=0.05))
+
+    async def never() -> dict[str, Any]:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"host", HOST.encode()), (b"content-type", b"application/json"), (b"content-length", b"10")]
+    scope = {"type": "http", "method": "POST", "path": "/predict", "headers": headers}
+    asyncio.run(app(scope, never, send))
+    assert sent[0]["status"] == 408
+
+
+def test_more_requests_at_once_than_the_limit_are_sent_away() -> None:
+    release = asyncio.Event()
+
+    async def slow(scope: Any, receive: Any, send: Any) -> None:
+        await release.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def many() -> list[int]:
+        app, statuses = Guards(slow, Site(PORT), Limits(in_flight=3)), []
+
+        async def one() -> None:
+            async def send(message: Any) -> None:
+                if message["type"] == "http.response.start":
+                    statuses.append(message["status"])
+
+            scope = {"type": "http", "method": "GET", "path": "/", "headers": [(b"host", HOST.encode())]}
+            await app(scope, None, send)  # type: ignore[arg-type]
+
+        tasks = [asyncio.create_task(one()) for _ in range(5)]
+        await asyncio.sleep(0.01)
+        release.set()
+        await asyncio.gather(*tasks)
+        assert app.busy == 0
+        return statuses
+
+    assert sorted(asyncio.run(many())) == [200, 200, 200, 503, 503]
+
+
+def test_websockets_are_closed() -> None:
+    sent: list[dict[str, Any]] = []
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    scope = {"type": "websocket", "path": "/", "headers": [(b"host", HOST.encode())]}
+    asyncio.run(serve_app(Site(PORT))(scope, None, send))  # type: ignore[arg-type]
+    assert sent == [{"type": "websocket.close", "code": 1008}]
+
+
+def test_the_pages_bring_all_they_need_and_no_script_of_their_own() -> None:
+    for make in APPS.values():
+        page = ask(make(Site(PORT)), "GET", "/").body.decode()
+        assert "http://" not in page.replace("http://www.w3.org", "")
+        assert "https://" not in page
+        assert "<script>" not in page
+        assert "style=" not in page
+        assert " onclick" not in page
+
+
+def test_errors_are_json(caplog: pytest.LogCaptureFixture) -> None:
+    got = ask(serve_app(Site(PORT)), "GET", "/", headers={"host": "evil.example"})
+    assert got.headers["content-type"] == "application/json"
+    assert json.loads(got.body)["error"].startswith("this server does not go by that host name")
