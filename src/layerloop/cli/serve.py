@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 EXAMPLES = """examples:
   layerloop serve mnist-784-32-10.safetensors
-  curl -H 'Content-Type: application/json' -d '{"rows": [[5.1, 3.5]]}' http://127.0.0.1:8485/predict
   layerloop serve prices.safetensors --host 0.0.0.0 --port 9000"""
 PORT = 8485
 
