@@ -43,15 +43,21 @@ FOLDERS: dict[str, tuple[str, ...]] = {
     ),
     "files": ("model", "__init__"),
     "training": ("history", "callbacks", "savepoint", "loop", "quasi_newton", "recipe", "__init__"),
-    "inspection": ("formulas", "norms", "subject", "steps", "opened", "trace_text", "trace", "__init__"),
+    "inspection": (
+        *("formulas", "norms", "subject", "steps", "opened", "trace_text", "trace"),
+        *("intervals", "outcomes", "importance", "reproduce", "pictures", "plots", "report_page", "report"),
+        "__init__",
+    ),
     "lab": ("extra", "guards", "endpoints", "pages", "server", "openapi", "predictor", "__init__"),
     "cli": (
-        *("terminal", "options", "train", "evaluate", "predict", "check", "trace", "data", "info", "serve"),
+        *("terminal", "options", "report", "train", "evaluate", "predict", "check", "trace", "data", "info", "serve"),
         "__init__",
     ),
 }
 # The only imports allowed inside a function: heavy libraries loaded at first use, and the commands.
-LAZY: frozenset[str] = frozenset({"scipy", "sklearn", "threadpoolctl", "PIL", "rich", "safetensors", "urllib"})
+LAZY: frozenset[str] = frozenset(
+    {"scipy", "sklearn", "threadpoolctl", "PIL", "matplotlib", "rich", "safetensors", "urllib"}
+)
 LAZY_FILES: frozenset[str] = frozenset({"cli/__init__.py", "__init__.py"})
 NEVER = (("maths", "engine"), ("engine", "maths"))  # the reference cannot borrow from what it judges
 

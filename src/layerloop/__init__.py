@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from layerloop.files import load as load
     from layerloop.files import save as save
     from layerloop.gradient_check import check_gradient as check_gradient
+    from layerloop.inspection.importance import gradient_importance as gradient_importance
+    from layerloop.inspection.importance import permutation_importance as permutation_importance
+    from layerloop.inspection.report import report as report
     from layerloop.inspection.trace import trace as trace
     from layerloop.layers import BatchNorm as BatchNorm
     from layerloop.layers import Dense as Dense
@@ -130,6 +133,8 @@ _HOME = {
     **dict.fromkeys(("mae", "huber", "quantile", "poisson"), "vocabulary"),
     "classifier": "readings",
     "check_gradient": "gradient_check",
+    **dict.fromkeys(("gradient_importance", "permutation_importance"), "inspection.importance"),
+    "report": "inspection.report",
     "trace": "inspection.trace",
     **dict.fromkeys(("Inputs", "standardised"), "preprocessing"),
     "lbfgs": "training",

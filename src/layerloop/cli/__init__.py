@@ -24,6 +24,7 @@ COMMANDS = {
     "predict": "what a saved model says of rows, images or a table",
     "check": "a model's gradient against finite differences",
     "trace": "every number of both loops on one sample",
+    "report": "how good a model is and where it fails, as a page",
     "serve": "answer with a saved model over HTTP, on this machine",
     "data": "list, fetch or show data sets",
     "info": "version, engine, threads, folders",

@@ -1,0 +1,141 @@
+"""Write the report of a saved model: one page that stands by itself, light and dark, fit to be printed.
+
+It shows how the model learned (from the history beside it), how good it is with intervals, where it fails, what it
+goes by, and how to make it again. The rows are by default those that were held out when it was trained.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from layerloop.atomic import check_writable
+from layerloop.cli import options as opt
+from layerloop.cli.terminal import Terminal
+from layerloop.data import has_test
+from layerloop.errors import LayerloopError, SettingError
+from layerloop.files import load
+from layerloop.inspection.report import report
+from layerloop.training import read_history
+from layerloop.training.recipe import Recipe, prepare
+
+if TYPE_CHECKING:
+    import argparse
+
+    from numpy.typing import NDArray
+
+    from layerloop.inspection.report import Report
+    from layerloop.network import Chain
+
+EXAMPLES = """examples:
+  layerloop report mnist-784-32-10.safetensors
+  layerloop report prices.safetensors --data new-prices.csv -o prices.html"""
+ENDING = ".safetensors"
+
+
+class Held(NamedTuple):
+    """Rows for a report: where they are from, which part that is, and what was done to them."""
+
+    name: str
+    part: str
+    X: NDArray[np.generic]
+    y: NDArray[np.generic]
+    done: list[str]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `layerloop report`."""
+    parser.add_argument("model", metavar="MODEL", help="a model file")
+    parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="the page (default: MODEL's name with .html)")
+    parser.add_argument("--data", metavar="DATA", help="other rows (default: those held out when it was trained)")
+    parser.add_argument("--history", type=Path, metavar="FILE", help="its passes (default: the file beside the model)")
+    opt.add_split(parser)
+    opt.add_target(parser)
+    opt.add_seed(parser, "draws what the intervals and the importance of columns draw")
+    opt.add_data_dir(parser)
+    opt.add_json(parser)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Write the page; return 0."""
+    terminal = Terminal(json=given.json)
+    model = Path(given.model)
+    m = load(model)
+    place = check_writable(given.out or place_of(model))
+    history = _history(model, given.history)
+    found = write(m, model, place, _held(m, given, terminal), history, terminal, given.seed)
+    terminal.say(str(found))
+    terminal.say(f"\nwrote {place}")
+    terminal.result({"model": model, "report": place, **found.as_dict()})
+    return 0
+
+
+def place_of(model: Path) -> Path:
+    """Return where the report of a model goes that is not told."""
+    return model.with_name(model.name.removesuffix(ENDING) + ".html")
+
+
+def write(
+    m: Chain,
+    model: Path,
+    place: Path,
+    held: Held,
+    history: list[dict[str, float | None]],
+    terminal: Terminal,
+    seed: int,
+) -> Report:
+    """Write the page of a model to `place`, with a bar while that takes a while."""
+    about = {
+        "title": model.name.removesuffix(ENDING),
+        "data": held.name,
+        "part": held.part,
+        "done": held.done,
+        "file": model.name,
+        "bytes": model.stat().st_size,
+    }
+    with terminal.bar():
+        found = report(m, held.X, held.y, history=history, about=about, seed=seed, progress=terminal.advance)
+        found.save(place)
+    terminal.close_bar()
+    return found
+
+
+def _history(model: Path, given: Path | None) -> list[dict[str, float | None]]:
+    """Return the passes of the file that was named, or of the one beside the model where there is one."""
+    beside = model.with_name(model.name.removesuffix(ENDING) + ".history.jsonl")
+    if given is None and not beside.is_file():
+        return []
+    return read_history(given or beside)
+
+
+def _held(m: Chain, given: argparse.Namespace, terminal: Terminal) -> Held:
+    """Return the rows of --data, or those that were held out when the model was trained."""
+    source = given.data or m.record.get("data")
+    if not source:
+        raise SettingError("the model does not say what it was trained on: name rows with --data")
+    own = given.data is None or str(given.data) == m.record.get("data")
+    if own and not has_test(str(source)) and given.split is None and isinstance(m.record.get("recipe"), dict):
+        return _held_out(m, str(source), given, terminal)
+    data, split = opt.known_data(m, str(source), given, terminal)
+    return Held(str(source), split if has_test(str(source)) else "", data.X, data.y, [])
+
+
+def _held_out(m: Chain, source: str, given: argparse.Namespace, terminal: Terminal) -> Held:
+    """Return the rows that the recipe in the model's record held out of a file, drawn by its seed."""
+    data, _ = opt.known_data(m, source, given, terminal)
+    settings: dict[str, Any] = dict(m.record["recipe"])  # type: ignore[call-overload]
+    recipe = Recipe(**{**settings, "layers": tuple(settings["layers"])})
+    try:
+        task = prepare(data, None, recipe)
+    except LayerloopError as error:
+        raise SettingError(f"{source} is not what the model was trained on ({error}): name rows with --data") from None
+    part = next((name for name in ("test", "validation") if name in task.held), "")
+    if not part:
+        terminal.say("no rows were held out: the figures are those of the training rows, and better than they will be")
+        return Held(source, "training", data.X, data.y, task.done)
+    X, y = task.held[part]
+    if data.kind == "values":
+        y = np.asarray(y, np.float64) * task.target[1] + task.target[0]
+    return Held(source, part, X, y, task.done)

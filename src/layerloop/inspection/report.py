@@ -1,0 +1,332 @@
+"""The report of a model: how it learned, how good it is and where it fails, as a plain dict, and that dict drawn."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from layerloop import describe
+from layerloop.atomic import check_writable, write_atomically
+from layerloop.errors import InputError, LabelError, ShapeError
+from layerloop.inspection import outcomes
+from layerloop.inspection.importance import (
+    column_names,
+    figure_lost,
+    gradient_importance,
+    mean_input_gradient,
+    permutation_importance,
+)
+from layerloop.inspection.report_page import page
+from layerloop.inspection.reproduce import command_of, made_with, said_of_inputs
+from layerloop.inspection.subject import Subject, kind_of, subject_of
+from layerloop.layers import Dense
+from layerloop.network import Chain, class_indices, params
+from layerloop.vocabulary import softmax
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import ArrayLike, NDArray
+
+    Say = Callable[[str, float], object]
+
+PICTURES, ROWS = 24, 12  # worst rows that are shown: as pictures, as lines of a table
+UNITS = 64  # first-layer units whose weights are shown
+CELLS = 8  # columns of a worst row that are shown
+SHUFFLED = 2_000  # rows that are shuffled for the importance of columns
+COLUMNS = 200  # columns beyond which nothing is shuffled: each costs as many predictions as there are repeats
+TIMED = 200  # single rows that are timed
+POINTS = 800  # rows of a scatter
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `report` found.
+
+    Attributes
+    ----------
+    facts : dict
+        Plain data; `docs/report.md` names the keys.
+    """
+
+    facts: dict[str, Any] = field(repr=False)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the facts."""
+        return self.facts
+
+    def html(self) -> str:
+        """Return one self-contained page: pictures and plots stand in it, and nothing is loaded from elsewhere.
+
+        Raises
+        ------
+        MissingExtraError
+            Without matplotlib, which the extra [report] brings.
+        """
+        return page(self.facts)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the page to a file, whole or not at all.
+
+        Raises
+        ------
+        OutputError
+            When the file cannot be written.
+        MissingExtraError
+            Without matplotlib.
+        """
+        check_writable(path)
+        return write_atomically(path, self.html().encode())
+
+    def __str__(self) -> str:
+        parts = [self.facts["title"], describe.table(self.facts["figures"], left=("name", "interval"))]
+        if self.facts["per_class"]:
+            keys = ("class", "rows", "recall", "precision", "f1")
+            parts.append(describe.table([{key: row[key] for key in keys} for row in self.facts["per_class"]]))
+        return "\n\n".join(parts)
+
+
+def report(
+    model: object,
+    X: Any,
+    y: ArrayLike,
+    *,
+    history: Sequence[Mapping[str, float | None]] = (),
+    columns: Sequence[str] = (),
+    about: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    progress: Say | None = None,
+) -> Report:
+    """Return the report of a model on rows that it was not trained on.
+
+    Parameters
+    ----------
+    model : Chain, or a fitted estimator with `network_`
+        Of one class, or one value, a row.
+    X, y
+        Rows and their classes or values, as the model takes them.
+    history : sequence of dict
+        Finished passes, `History.epochs` or `read_history(...)`.
+    columns : sequence of str
+        Names of the columns; by default those of the data or of the network.
+    about : mapping
+        Facts of one's own that are shown: `title`, `data`, `part` ("test"), `done` (sentences), `record`,
+        `file`, `bytes`.
+    seed : int
+        Draws what the bootstrap and the importance of columns draw.
+    progress : callable
+        Called with what is being done and the share that is done.
+
+    Raises
+    ------
+    InputError
+        No rows, or targets of several columns.
+    LabelError
+        Labels that are none of the model's classes.
+
+    Examples
+    --------
+    >>> from layerloop import Chain, Dense, softmax
+    >>> X = np.random.default_rng(0).normal(size=(40, 3))
+    >>> found = report(Chain(Dense(3, 2), softmax), X, (X[:, 0] > 0).astype(int))
+    >>> found.as_dict()["figures"][0]["name"], len(found.as_dict()["confusion"])
+    ('accuracy', 2)
+    """
+    subject, about = subject_of(model), about or {}
+    say = progress or (lambda *_: None)
+    n = X.shape[0]
+    if n == 0:
+        raise InputError("a report wants at least one row")
+    say("predicting", 0.0)
+    record = about.get("record", subject.chain.record)
+    classes = _is_classifier(model, subject)
+    answers = _of_classes(model, subject, X, y, seed) if classes else _of_values(model, X, y, seed)
+    names = column_names(subject.chain if isinstance(model, Chain) else None, X, columns)
+    for row in answers["mistakes"]:
+        row.update(_shown(subject.chain, X, row["row"], names))
+    facts = {
+        "title": about.get("title") or repr(subject.chain).partition("  #")[0],
+        "kind": "classes" if classes else "values",
+        "model": repr(subject.chain).partition("  #")[0],
+        "data": {
+            "name": about.get("data"),
+            "part": about.get("part"),
+            "rows": n,
+            "columns": X.shape[1],
+            "of_run": record.get("rows", {}),
+            "done": [*about.get("done", ()), *said_of_inputs(subject.chain.inputs, columns=not about.get("done"))],
+        },
+        "history": [dict(row) for row in history],
+        **answers,
+        "weights": _weights(subject.chain),
+        **_importance(model, subject.chain, X, y, names, seed, say),
+        "layers": _layers(subject.chain),
+        "sizes": {"parameters": subject.chain.architecture.size, "bytes": about.get("bytes")},
+        "timing": {**_timing(model, X, say), "training": record.get("seconds"), "stopped": record.get("stopped")},
+        "reproduce": {
+            "command": command_of(record),
+            "file": about.get("file"),
+            "made_with": made_with(),
+            "record": record,
+        },
+    }
+    say("done", 1.0)
+    return Report(facts)
+
+
+def _is_classifier(model: object, subject: Subject) -> bool:
+    return hasattr(model, "classes_") or (isinstance(model, Chain) and kind_of(subject.chain) == "classes")
+
+
+def _of_classes(model: Any, subject: Subject, X: Any, y: ArrayLike, seed: int) -> dict[str, Any]:
+    """Return what is said of a classifier."""
+    P = _probabilities(model, X)
+    K = P.shape[1]
+    classes = subject.classes if len(subject.classes) == K else tuple(map(str, range(K)))
+    labels = _labels(model, subject, y, K, len(P))
+    counts = outcomes.confusion(P.argmax(axis=1), labels, K)
+    most = PICTURES if subject.chain.inputs.image is not None else ROWS
+    worst = outcomes.mistakes(P, labels, most)
+    for row in worst:
+        row.update(label=classes[row["label"]], predicted=classes[row["predicted"]])
+    return {
+        "classes": list(classes),
+        "figures": [figure.as_dict() for figure in outcomes.class_figures(P, labels, seed)],
+        "confusion": counts.tolist(),
+        "per_class": outcomes.per_class(counts, classes),
+        "calibration": outcomes.calibration(P, labels),
+        "mistakes": worst,
+        "residuals": None,
+    }
+
+
+def _probabilities(model: Any, X: Any) -> NDArray[np.float64]:
+    """Return probabilities (n, K): of scores their softmax, of a single yes or no both."""
+    if not isinstance(model, Chain):
+        return np.asarray(model.predict_proba(X), np.float64)
+    P = np.asarray(model(X), np.float64)
+    if model.architecture.head == "identity":
+        P = np.asarray(softmax(P) if P.shape[1] > 1 else 1 / (1 + np.exp(-P)), np.float64)
+    return np.hstack([1 - P, P]) if P.shape[1] == 1 else P
+
+
+def _labels(model: object, subject: Subject, y: ArrayLike, K: int, n: int) -> NDArray[np.int64]:
+    """Return class indices (n,)."""
+    values = np.asarray(subject.targets(y))
+    if isinstance(model, Chain) and model.architecture.n_out == K:
+        return class_indices(model, values, n)
+    labels = values.reshape(n) if values.size == n else values
+    if labels.shape != (n,) or not np.isin(labels, range(K)).all():
+        raise LabelError(f"a report wants one class a row, 0 to {K - 1}, got y of shape {values.shape}")
+    return labels.astype(np.int64)
+
+
+def _of_values(model: Any, X: Any, y: ArrayLike, seed: int) -> dict[str, Any]:
+    """Return what is said of a regressor."""
+    predicted = np.asarray(model(X) if isinstance(model, Chain) else model.predict(X), np.float64)
+    true, n = np.asarray(y, np.float64), len(predicted)
+    if predicted.size != n or true.size != n:
+        raise ShapeError(f"a report is of one value a row, got predictions {predicted.shape} and targets {true.shape}")
+    predicted, true = predicted.reshape(n), true.reshape(n)
+    chosen = np.sort(np.random.default_rng(seed).permutation(n)[:POINTS])
+    return {
+        "classes": [],
+        "figures": [figure.as_dict() for figure in outcomes.value_figures(predicted, true, seed)],
+        "confusion": None,
+        "per_class": [],
+        "calibration": None,
+        "mistakes": outcomes.farthest(predicted, true, ROWS),
+        "residuals": {
+            "rows": n,
+            "true": true[chosen].tolist(),
+            "predicted": predicted[chosen].tolist(),
+            **_histogram(predicted - true),
+        },
+    }
+
+
+def _histogram(errors: NDArray[np.float64]) -> dict[str, list[float]]:
+    counts, edges = np.histogram(errors, bins=min(40, max(5, int(np.sqrt(errors.size)))))
+    return {"counts": counts.tolist(), "edges": edges.tolist()}
+
+
+def _shown(m: Chain, X: Any, i: int, names: Sequence[str]) -> dict[str, Any]:
+    """Return a row as it is shown: as a picture, or its first columns."""
+    row = X[[i]].toarray()[0] if hasattr(X, "toarray") else X[i]
+    if m.inputs.image is not None:
+        values = np.asarray(row, np.float64).reshape(m.inputs.image)
+        values = values / 255 if np.asarray(row).dtype == np.uint8 else values
+        return {"picture": np.rint(255 * np.clip(values, 0, 1)).astype(int).tolist()}
+    return {"cells": {name: _plain(value) for name, value in zip(names[:CELLS], row[:CELLS], strict=True)}}
+
+
+def _plain(value: Any) -> Any:
+    return value.item() if hasattr(value, "item") else value
+
+
+def _weights(m: Chain) -> dict[str, Any] | None:
+    """Return the first layer's weights as pictures, a unit each; None where rows are no pictures or it is not dense."""
+    first = m.architecture.layers[0] if m.architecture.layers else None
+    if m.inputs.image is None or not isinstance(first, Dense) or first.members > 1:
+        return None
+    W = params(m).W(1)[:, :-1].astype(np.float64)
+    return {
+        "units": first.n_out,
+        "full": float(np.quantile(np.abs(W), 0.995)),
+        "pictures": [w.reshape(m.inputs.image).round(5).tolist() for w in W[:UNITS]],
+    }
+
+
+def _importance(
+    model: object, m: Chain, X: Any, y: ArrayLike, names: Sequence[str], seed: int, say: Say
+) -> dict[str, Any]:
+    """Return the importance of columns, or of pixels as a picture."""
+    if m.inputs.image is not None:
+        mean = mean_input_gradient(
+            model, X, y, seed=seed, progress=lambda share: say("input gradients", 0.1 + 0.8 * share)
+        )
+        return {"saliency": mean.reshape(m.inputs.image).tolist(), "importance": [], "importance_of": None}
+    chosen = np.sort(np.random.default_rng(seed).permutation(X.shape[0])[:SHUFFLED])
+    part, y_part = X[chosen], np.asarray(y)[chosen]
+    options: dict[str, Any] = {"columns": names, "seed": seed}
+    leaning = gradient_importance(
+        model, part, y_part, **options, progress=lambda share: say("input gradients", 0.1 + 0.3 * share)
+    )
+    if X.shape[1] > COLUMNS:
+        return {"saliency": None, "importance": leaning, "importance_of": None}
+    rows = permutation_importance(
+        model, part, y_part, **options, progress=lambda share: say("shuffling columns", 0.4 + 0.5 * share)
+    )
+    slopes = {row["column"]: row["importance"] for row in leaning}
+    found = [{**row, "gradient": slopes.get(row["column"])} for row in rows]
+    return {"saliency": None, "importance": found, "importance_of": figure_lost(model)}
+
+
+def _layers(m: Chain) -> list[dict[str, Any]]:
+    return [
+        {"layer": i, "what": repr(layer), "numbers in": layer.n_in, "out": layer.n_out, "parameters": layer.size}
+        for i, layer in enumerate(m.architecture.layers, start=1)
+    ]
+
+
+def _timing(model: Any, X: Any, say: Say) -> dict[str, float]:
+    """Return the median seconds of one row's prediction, and of all rows' together."""
+    say("timing", 0.9)
+    predict = model if isinstance(model, Chain) else model.predict
+    few = min(TIMED, X.shape[0])
+    one = X[:1]
+    singles: list[float] = []
+    began = time.perf_counter()
+    while len(singles) < few and time.perf_counter() - began < 0.2:
+        start = time.perf_counter()
+        predict(one)
+        singles.append(time.perf_counter() - start)
+    start = time.perf_counter()
+    predict(X)
+    return {"one_row": statistics.median(singles), "all_rows": time.perf_counter() - start, "rows": X.shape[0]}

@@ -1,0 +1,82 @@
+"""How a model came about and how to make it again, from the record in it: in sentences and as commands."""
+
+from __future__ import annotations
+
+import platform
+import shlex
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from layerloop.engine import engine_name
+from layerloop.settings import core_count
+from layerloop.training.recipe import Recipe
+from layerloop.version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from layerloop.preprocessing import Inputs
+
+
+def command_of(record: Mapping[str, Any]) -> str | None:
+    """Return the `layerloop train` that a record says of, settings at their defaults left out; None without a recipe.
+
+    Examples
+    --------
+    >>> command_of({"data": "mnist", "target": None, "recipe": {"layers": [128, 64], "epochs": 5, "seed": 0}})
+    'layerloop train mnist --layers 128,64 --epochs 5'
+    """
+    if not record.get("data") or not isinstance(record.get("recipe"), dict):
+        return None
+    words = ["layerloop", "train", str(record["data"])]
+    if record.get("target") is not None:
+        words += ["--target", str(record["target"])]
+    return shlex.join([*words, *_options(record["recipe"])])
+
+
+def _options(recipe: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the settings that differ from those of the command."""
+    default = vars(Recipe())
+    own_rate = Recipe(optimizer=recipe.get("optimizer", "adam")).rule().rate
+    for name, usual in {**default, "rate": own_rate}.items():
+        value = recipe.get(name, usual)
+        value = tuple(value) if isinstance(value, list) else value
+        if value is None or value == usual:
+            continue
+        yield f"--{name.replace('_', '-')}"
+        yield (",".join(map(str, value)) or "none") if isinstance(value, tuple) else str(value)
+
+
+def made_with() -> dict[str, Any]:
+    """Return the versions and the machine that a report was written with."""
+    return {
+        "layerloop": __version__,
+        "engine": engine_name(),
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": core_count(),
+    }
+
+
+def said_of_inputs(inputs: Inputs, *, columns: bool = True) -> list[str]:
+    """Return what is done to a row before the first layer, in sentences; without `columns`, not that they are scaled.
+
+    Examples
+    --------
+    >>> from layerloop import Inputs
+    >>> said_of_inputs(Inputs(scale=1 / 255, image=(28, 28)))
+    ['bytes are multiplied by 1/255', 'a row is a picture of 28 x 28, row after row']
+    """
+    found = []
+    if inputs.scale is not None:
+        turned = round(1 / inputs.scale, 9)
+        found.append(f"bytes are multiplied by {f'1/{turned:g}' if turned == int(turned) else f'{inputs.scale:g}'}")
+    if inputs.standardises and columns:
+        found.append(f"{len(inputs.center)} columns are centred and scaled as the training rows have it")
+    if inputs.image is not None:
+        found.append(f"a row is a picture of {inputs.image[0]} x {inputs.image[1]}, row after row")
+    if inputs.box is not None:
+        found.append(f"drawings are brought to {inputs.box} pixels along their longer side and centred by mass")
+    return found
