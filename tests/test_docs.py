@@ -58,6 +58,14 @@ def test_the_page_of_traces_runs_and_names_every_key() -> None:
     assert set(plain) | set(plain["steps"][0]) | set(plain["sample"]) | set(plain["layers"][0]) <= named
 
 
+def test_the_page_of_reports_runs_and_names_every_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = run(python_blocks("docs/report.md"), {})
+    assert (tmp_path / "digits.html").is_file()
+    text = (ROOT / "docs/report.md").read_text(encoding="utf-8")
+    assert set(names["facts"]) <= set(re.findall(r"`(\w+)`", text.partition("## The dict")[2]))  # type: ignore[call-overload]
+
+
 def test_the_readme_runs_on_small_data(monkeypatch: pytest.MonkeyPatch) -> None:
     from layerloop import data
 

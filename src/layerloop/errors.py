@@ -19,10 +19,6 @@ class LayerloopError(Exception):
     """Base of every error that the library raises on purpose."""
 
 
-class MissingExtraError(LayerloopError, ImportError):
-    """A library that an extra brings is not installed; the message says which extra."""
-
-
 class InputError(LayerloopError, ValueError):
     """An array, a label or a row is not what the network can take."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import json
 import re
 from html.parser import HTMLParser
@@ -13,6 +12,7 @@ import pytest
 
 from layerloop import Adam, Chain, DataLoader, Dense, Inputs, evaluate, report, train, value_and_gradient
 from layerloop.errors import InputError, LabelError, MissingExtraError, OutputError, ShapeError
+from layerloop.inspection import plots
 from layerloop.inspection.reproduce import command_of
 
 if TYPE_CHECKING:
@@ -223,14 +223,7 @@ def test_it_is_written_whole_and_the_same_each_time_or_not_at_all(
 
 
 def test_without_matplotlib_the_extra_is_named(of_classes: Report, monkeypatch: pytest.MonkeyPatch) -> None:
-    true = builtins.__import__
-
-    def without(name: str, *arguments: Any) -> Any:
-        if name.partition(".")[0] == "matplotlib":
-            raise ImportError(name)
-        return true(name, *arguments)
-
-    monkeypatch.setattr(builtins, "__import__", without)
+    monkeypatch.setattr(plots, "find_spec", lambda _: None)
     with pytest.raises(MissingExtraError, match=r"pip install 'layerloop\[report\]'"):
         of_classes.html()
 

@@ -17,6 +17,7 @@ from layerloop.cli.terminal import Terminal
 from layerloop.data import has_test
 from layerloop.errors import LayerloopError, SettingError
 from layerloop.files import load
+from layerloop.inspection.plots import check_drawable
 from layerloop.inspection.report import report
 from layerloop.training import read_history
 from layerloop.training.recipe import Recipe, prepare
@@ -64,8 +65,9 @@ def run(given: argparse.Namespace) -> int:
     model = Path(given.model)
     m = load(model)
     place = check_writable(given.out or place_of(model))
+    check_drawable()
     history = _history(model, given.history)
-    found = write(m, model, place, _held(m, given, terminal), history, terminal, given.seed)
+    found = write(m, model, place, held_for(m, given, terminal), history, terminal, given.seed)
     terminal.say(str(found))
     terminal.say(f"\nwrote {place}")
     terminal.result({"model": model, "report": place, **found.as_dict()})
@@ -110,13 +112,13 @@ def _history(model: Path, given: Path | None) -> list[dict[str, float | None]]:
     return read_history(given or beside)
 
 
-def _held(m: Chain, given: argparse.Namespace, terminal: Terminal) -> Held:
+def held_for(m: Chain, given: argparse.Namespace, terminal: Terminal) -> Held:
     """Return the rows of --data, or those that were held out when the model was trained."""
     source = given.data or m.record.get("data")
     if not source:
         raise SettingError("the model does not say what it was trained on: name rows with --data")
-    own = given.data is None or str(given.data) == m.record.get("data")
-    if own and not has_test(str(source)) and given.split is None and isinstance(m.record.get("recipe"), dict):
+    own = source == m.record.get("data") and given.split is None
+    if own and not has_test(str(source)) and isinstance(m.record.get("recipe"), dict):
         return _held_out(m, str(source), given, terminal)
     data, split = opt.known_data(m, str(source), given, terminal)
     return Held(str(source), split if has_test(str(source)) else "", data.X, data.y, [])

@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING
 from layerloop import describe
 from layerloop.atomic import check_writable
 from layerloop.cli import options as opt
+from layerloop.cli import report
 from layerloop.cli.terminal import Terminal
 from layerloop.data import has_test
 from layerloop.errors import DivergenceError, LayerloopError, ModelFileError, OutputError, SettingError
 from layerloop.files import load, save
+from layerloop.inspection.plots import check_drawable
 from layerloop.layers import ACTIVATIONS
 from layerloop.optim import RULES, SCHEDULES, base_of
 from layerloop.plain import plain
@@ -92,6 +94,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--test", type=float, metavar="SHARE", help="held out of a file without a test part (0.2)")
     add("--every", type=float, default=2.0, metavar="SECONDS", help="report at least so often (default 2)")
     add("--out", type=Path, metavar="FILE", help="the model file (default: a new name in this folder)")
+    add("--report", action="store_true", help="write a page about it beside the model, as layerloop report does")
     opt.add_data_dir(group)
     opt.add_json(group)
 
@@ -107,6 +110,8 @@ def run(given: argparse.Namespace) -> int:
         raise SettingError(f"--every must be a positive number of seconds, got {given.every:g}")
     chosen = {name: getattr(given, name) for name in Recipe.__dataclass_fields__}
     recipe = Recipe(**{name: value for name, value in chosen.items() if name != "test" or value is not None})
+    if given.report:
+        check_drawable()
     if given.test is not None and has_test(given.data):
         raise SettingError(f"{given.data} has a test part of its own: leave out --test")
     if given.out is not None:
@@ -146,6 +151,8 @@ def _run(given: argparse.Namespace, recipe: Recipe, task: Task, terminal: Termin
     if not after.get("loss", 0) <= before.get("test_loss", 0):
         terminal.say(_advice(passes, before["test_loss"]))
     terminal.say(f"saved {model}" + (f" ({place} stays as it was)" if model != place else ""))
+    if given.report:
+        facts["report"] = _report(given, task, model, passes, terminal)
     terminal.result({**facts, "before": before, "model": model, "history": history})
     return code
 
@@ -161,6 +168,23 @@ def _task(given: argparse.Namespace, recipe: Recipe, terminal: Terminal) -> Task
         terminal.say(f"target: column {data.target!r}, by its name")
     given.target = data.target
     return prepare(data, test, recipe)
+
+
+def _report(
+    given: argparse.Namespace, task: Task, model: Path, passes: list[dict[str, float | None]], terminal: Terminal
+) -> Path:
+    """Write the page about the model; return its place."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # the model is safe: Ctrl-C ends the report alone
+    part = next((name for name in ("test", "validation") if name in task.held), "")
+    if part:
+        held = report.Held(str(given.data), part, *task.held[part], task.done)
+    else:
+        given.split = None
+        held = report.held_for(task.m, given, terminal)
+    place = check_writable(report.place_of(model))
+    report.write(task.m, model, place, held, passes, terminal, given.seed)
+    terminal.say(f"wrote {place}")
+    return place
 
 
 def _check_place(place: Path) -> None:

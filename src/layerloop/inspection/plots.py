@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import re
 from html import escape
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -42,6 +43,18 @@ SETTINGS = {
 }
 
 
+def check_drawable() -> None:
+    """Find out before any work whether plots can be drawn.
+
+    Raises
+    ------
+    MissingExtraError
+        Without matplotlib, which the extra [report] brings.
+    """
+    if not find_spec("matplotlib"):
+        raise MissingExtraError("a report is drawn with matplotlib: pip install 'layerloop[report]'")
+
+
 def drawn(draw: Draw, name: str, title: str, size: tuple[float, float] = SIZE) -> str:
     """Return what `draw(axes)` draws as an SVG element with a title, its names beginning with `name`.
 
@@ -50,11 +63,10 @@ def drawn(draw: Draw, name: str, title: str, size: tuple[float, float] = SIZE) -
     MissingExtraError
         Without matplotlib.
     """
-    try:
-        import matplotlib as mpl
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingExtraError("a report is drawn with matplotlib: pip install 'layerloop[report]'") from None
+    check_drawable()
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
     with mpl.rc_context({**SETTINGS, "svg.hashsalt": name}):
         figure = Figure(figsize=size, layout="constrained")
         figure.patch.set_alpha(0)
