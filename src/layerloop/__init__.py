@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from layerloop import data as data
     from layerloop import engine as engine
     from layerloop import errors as errors
+    from layerloop import estimators as estimators
     from layerloop import files as files
     from layerloop import inspection as inspection
     from layerloop import lab as lab
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
     from layerloop import training as training
     from layerloop.data.batches import DataLoader as DataLoader
     from layerloop.data.batches import ncycle as ncycle
-    from layerloop.files import load as load
-    from layerloop.files import save as save
+    from layerloop.estimators.tabular import TabularClassifier as TabularClassifier
+    from layerloop.estimators.tabular import TabularRegressor as TabularRegressor
     from layerloop.gradient_check import check_gradient as check_gradient
     from layerloop.inspection.importance import gradient_importance as gradient_importance
     from layerloop.inspection.importance import permutation_importance as permutation_importance
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from layerloop.layers import PiecewiseLinear as PiecewiseLinear
     from layerloop.layers import Residual as Residual
     from layerloop.layers import Scale as Scale
+    from layerloop.models import load as load
+    from layerloop.models import save as save
     from layerloop.network import Chain as Chain
     from layerloop.network import Parameters as Parameters
     from layerloop.network import accuracy as accuracy
@@ -119,9 +122,11 @@ if TYPE_CHECKING:
 
 # Where each public name lives; a subpackage stands for itself.
 _HOME = {
-    **dict.fromkeys(("data", "engine", "errors", "files", "inspection", "lab", "maths", "optim", "training"), ""),
+    **dict.fromkeys(("data", "engine", "errors", "estimators", "files", "inspection", "lab"), ""),
+    **dict.fromkeys(("maths", "optim", "training"), ""),
     **dict.fromkeys(("DataLoader", "ncycle"), "data.batches"),
-    **dict.fromkeys(("load", "save"), "files"),
+    **dict.fromkeys(("load", "save"), "models"),
+    **dict.fromkeys(("TabularClassifier", "TabularRegressor"), "estimators.tabular"),
     **dict.fromkeys(("Chain", "Parameters", "accuracy", "activations", "evaluate", "params", "setup"), "network"),
     **dict.fromkeys(("update", "use_average", "value_and_gradient"), "network"),
     **dict.fromkeys(("AdaGrad", "Adam", "AdamHat", "AdamW", "Descent", "Lion", "Momentum", "NAdam"), "optim"),

@@ -19,7 +19,8 @@ import safetensors.numpy
 
 from layerloop.errors import ModelFileError, NetworkError, OutputError
 from layerloop.files import load, save
-from layerloop.files.model import FORMAT_VERSION, HEADER_LIMIT, KEY, _sealed, from_bytes, to_bytes
+from layerloop.files.container import FORMAT_VERSION, HEADER_LIMIT, KEY, _sealed
+from layerloop.files.model import from_bytes, to_bytes
 from layerloop.layers import ACTIVATIONS, Dense
 from layerloop.network import Chain, activations
 from layerloop.plan import HEADS

@@ -1,5 +1,6 @@
-"""Files that keep a network: safe to open, written whole or not at all."""
+"""Files that keep a model: safe to open, written whole or not at all."""
 
+from layerloop.files.bundle import Bundle, load_any, save_bundle
 from layerloop.files.model import load, save
 
-__all__ = ["load", "save"]
+__all__ = ["Bundle", "load", "load_any", "save", "save_bundle"]

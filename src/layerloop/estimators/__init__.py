@@ -1,0 +1,9 @@
+"""Estimators in scikit-learn's manner, loaded at first use: scikit-learn takes longer to import than the library."""
+
+from layerloop.lazy import lazily
+
+_HOME = dict.fromkeys(("TabularClassifier", "TabularRegressor"), "tabular")
+
+__getattr__ = lazily(__name__, _HOME)
+
+__all__ = ["TabularClassifier", "TabularRegressor"]
