@@ -98,8 +98,8 @@ def from_bytes(content: bytes, name: str = "the model") -> Chain:
     description, tensors = unpacked(content, name)
     if description.get("kind") != NETWORK:
         raise ModelFileError(
-            f"{name}: cannot read it as a network, it holds a {description.get('kind')!r}, which is none; layerloop.load "
-            "reads every kind that this version knows"
+            f"{name}: cannot read it as a network, it holds a {description.get('kind')!r}; layerloop.load reads every "
+            "kind that this version knows"
         )
     return rebuilt(lambda: build(description, tensors), name)  # type: ignore[no-any-return]
 
