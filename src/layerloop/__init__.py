@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from layerloop.gradient_check import check_gradient as check_gradient
     from layerloop.inspection.importance import gradient_importance as gradient_importance
     from layerloop.inspection.importance import permutation_importance as permutation_importance
-    from layerloop.inspection.report import report as report
+    from layerloop.inspection.reports import report as report
     from layerloop.inspection.trace import trace as trace
     from layerloop.layers import BatchNorm as BatchNorm
     from layerloop.layers import Dense as Dense
@@ -139,7 +139,7 @@ _HOME = {
     "classifier": "readings",
     "check_gradient": "gradient_check",
     **dict.fromkeys(("gradient_importance", "permutation_importance"), "inspection.importance"),
-    "report": "inspection.report",
+    "report": "inspection.reports",
     "trace": "inspection.trace",
     **dict.fromkeys(("Inputs", "standardised"), "preprocessing"),
     "lbfgs": "training",

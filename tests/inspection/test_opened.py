@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -12,7 +13,10 @@ from every_layer import parameters as random_parameters
 from every_layer import rows as random_rows
 from layerloop import Chain, Dense, trace
 from layerloop.errors import InputError, UnknownNameError
-from layerloop.inspection import Trace, opened
+from layerloop.inspection.opened import opened
+
+if TYPE_CHECKING:
+    from layerloop.inspection import Trace
 
 
 def of(name: str) -> Trace:

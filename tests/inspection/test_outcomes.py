@@ -118,6 +118,14 @@ def test_the_bootstrap_of_a_mean_is_near_the_normal_interval_and_the_seed_draws_
     assert found != bootstrapped("mean", np.mean, [values], seed=2)
 
 
+def test_a_statistic_that_some_draws_leave_undefined_has_the_interval_of_the_others() -> None:
+    found = outcomes.value_figures(np.array([1.0, 2.0, 4.0]), np.array([1.0, 2.0, 3.0]))[0]
+    assert found.name == "R2"
+    assert found.low <= found.value <= found.high
+    alike = outcomes.value_figures(np.ones(3), np.ones(3))[0].as_dict()
+    assert (alike["value"], alike["low"], alike["interval"]) == (None, None, "no interval: all rows are alike")
+
+
 def test_what_has_no_interval_says_so() -> None:
     assert bootstrapped("loss", np.mean, [np.array([3.0])]).as_dict() == {
         "name": "loss",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from layerloop import inspection
 from layerloop.atomic import check_writable
 from layerloop.cli import options as opt
 from layerloop.cli.terminal import Terminal
@@ -18,7 +19,6 @@ from layerloop.data import has_test
 from layerloop.errors import LayerloopError, SettingError
 from layerloop.files import load
 from layerloop.inspection.plots import check_drawable
-from layerloop.inspection.report import report
 from layerloop.training import read_history
 from layerloop.training.recipe import Recipe, prepare
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from layerloop.inspection.report import Report
     from layerloop.network import Chain
 
 EXAMPLES = """examples:
@@ -87,7 +86,7 @@ def write(
     history: list[dict[str, float | None]],
     terminal: Terminal,
     seed: int,
-) -> Report:
+) -> inspection.Report:
     """Write the page of a model to `place`, with a bar while that takes a while."""
     about = {
         "title": model.name.removesuffix(ENDING),
@@ -98,7 +97,7 @@ def write(
         "bytes": model.stat().st_size,
     }
     with terminal.bar():
-        found = report(m, held.X, held.y, history=history, about=about, seed=seed, progress=terminal.advance)
+        found = inspection.report(m, held.X, held.y, history=history, about=about, seed=seed, progress=terminal.advance)
         found.save(place)
     terminal.close_bar()
     return found

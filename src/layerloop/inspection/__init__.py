@@ -8,8 +8,8 @@ from layerloop.lazy import lazily
 
 if TYPE_CHECKING:
     from layerloop.inspection.intervals import Figure as Figure
-    from layerloop.inspection.opened import opened as opened
-    from layerloop.inspection.report import Report as Report
+    from layerloop.inspection.reports import Report as Report
+    from layerloop.inspection.reports import report as report
     from layerloop.inspection.steps import Loops as Loops
     from layerloop.inspection.steps import Step as Step
     from layerloop.inspection.subject import Subject as Subject
@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 
 # The file in which each public name lives.
 _HOME = {
-    "opened": "opened",
     "Figure": "intervals",
-    "Report": "report",
+    **dict.fromkeys(("Report", "report"), "reports"),
     **dict.fromkeys(("Loops", "Step"), "steps"),
     **dict.fromkeys(("Subject", "kind_of", "loss_of", "subject_of"), "subject"),
     **dict.fromkeys(("Differences", "Trace"), "trace"),

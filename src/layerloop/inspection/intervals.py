@@ -6,6 +6,7 @@ Both are SciPy's. The bootstrap draws rows with replacement, 999 times, and take
 from __future__ import annotations
 
 import math
+import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -76,17 +77,22 @@ def bootstrapped(
     n = len(columns[0])
     if n < 2:
         return Figure(name, value, math.nan, math.nan, "too few rows for an interval")
-    from scipy.stats import bootstrap
+    from scipy.stats import DegenerateDataWarning, bootstrap
 
-    found = bootstrap(
-        tuple(columns),
-        statistic,
-        paired=len(columns) > 1,
-        vectorized=True,
-        n_resamples=RESAMPLES,
-        batch=max(1, BLOCK // n),
-        confidence_level=LEVEL,
-        method="percentile",
-        rng=np.random.default_rng(seed),
-    ).confidence_interval
-    return Figure(name, value, float(found.low), float(found.high), f"95 %, bootstrap of {RESAMPLES}")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DegenerateDataWarning)  # R2 of rows that are all one: left out below
+        found = bootstrap(
+            tuple(columns),
+            statistic,
+            paired=len(columns) > 1,
+            vectorized=True,
+            n_resamples=RESAMPLES,
+            batch=max(1, BLOCK // n),
+            method="percentile",
+            rng=np.random.default_rng(seed),
+        )
+    drawn = found.bootstrap_distribution[np.isfinite(found.bootstrap_distribution)]
+    if not drawn.size:
+        return Figure(name, value, math.nan, math.nan, "no interval: all rows are alike")
+    low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return Figure(name, value, float(low), float(high), f"95 %, bootstrap of {RESAMPLES}")

@@ -5,6 +5,7 @@ Places are counted from 1, as in the notes: ("W_1", 5, 785) is the bias of row 5
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from layerloop.inspection.norms import DENSE
 from layerloop.maths.affine import Dense, Scale
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
 
     from layerloop.inspection.steps import Loops
 
@@ -57,7 +58,7 @@ def opened(t: Loops, name: str, *place: int) -> dict[str, Any]:
     >>> found = opened(t, "t_1", 2)
     >>> [[factor["name"] for factor in term["factors"]] for term in found["terms"]]
     [['W_1', 'z_1'], ['W_1', 'z_1'], ['W_1']]
-    >>> found["value"] == t.value("t_1")[1]
+    >>> found["value"] == float(t.value("t_1")[1])
     True
     """
     values = t.value(name)
@@ -175,7 +176,7 @@ def _of_q(t: Loops, i: int, at: Place) -> Opened:
     if i == L + 2 or (t.fused and i == L + 1):
         places = at if at[0] <= t.forward.z[L + 2].size else ()
         return False, [[_factor(t, f"z_{L + 2}", k), _factor(t, "y", (k - 1) % t.net.K + 1)] for k in places]
-    return True, list(_products(t, "B", i, at[0]))
+    return _products(t, "B", i, at[0])
 
 
 def _of_p(t: Loops, i: int, at: Place) -> Opened:
@@ -183,16 +184,23 @@ def _of_p(t: Loops, i: int, at: Place) -> Opened:
     if _plain(t, i):
         k, j = _place_in_W(t, i, at[0])
         return True, [[_factor(t, f"s_{i}", k), *_augmented(t, i, j), _factor(t, f"q_{i + 1}", k)]]
-    layer, _ = t.layer(i)
-    return (True, list(_products(t, "A", i, at[0]))) if layer.gives * layer.size <= DENSE else (False, [])
+    return _products(t, "A", i, at[0])
 
 
-def _products(t: Loops, letter: str, i: int, column: int) -> Iterator[Term]:
-    """Give entry k of a column of A_i or B_i with q_{i+1},k, where the entry is not 0."""
-    entries = t.value(f"{letter}_{i}")[:, column - 1]
+def _products(t: Loops, letter: str, i: int, column: int) -> Opened:
+    """Return entry k of a column of A_i or B_i with q_{i+1},k, where the entry is not 0."""
+    matrix = f"{letter}_{i}"
+    if letter == "B" and i <= t.net.L and _plain(t, i):
+        entries = t.value(f"s_{i}") * t.value(f"W_{i}")[:, column - 1]  # a column of a B that may be large
+    elif math.prod(t.steps[matrix].shape) <= DENSE:
+        entries = t.value(matrix)[:, column - 1]
+    else:
+        return False, []
+    terms = []
     for k in np.flatnonzero(entries).tolist():
-        entry = {"name": f"{letter}_{i}", "at": [k + 1, column], "value": float(entries[k])}
-        yield [entry, _factor(t, f"q_{i + 1}", k + 1)]
+        entry = {"name": matrix, "at": [k + 1, column], "value": float(entries[k])}
+        terms.append([entry, _factor(t, f"q_{i + 1}", k + 1)])
+    return True, terms
 
 
 def _of_G(t: Loops, _: int, at: Place) -> Opened:

@@ -15,6 +15,7 @@ import numpy as np
 from layerloop import describe
 from layerloop.errors import InputError
 from layerloop.gradient_check import Finding, check_gradient, notes_net, seen_by_notes, target_row
+from layerloop.inspection.opened import opened
 from layerloop.inspection.steps import Loops, Step, activation_of, kind_of_layer
 from layerloop.inspection.subject import kind_of, loss_of, subject_of
 from layerloop.inspection.trace_text import trace_html, trace_text
@@ -75,6 +76,10 @@ class Trace(Loops):
     def outputs(self) -> Array:
         """What the network answers, (K,): z_{L+2} or, behind `Members`, the mean of its blocks."""
         return np.asarray(np.mean(np.split(self.forward.z[self.net.L + 2], self.net.k), axis=0))
+
+    def opened(self, name: str, *place: int) -> dict[str, Any]:
+        """Return one number with the numbers that made it; see :func:`layerloop.inspection.opened.opened`."""
+        return opened(self, name, *place)
 
     def as_dict(self, full: bool | Collection[str] = ()) -> dict[str, Any]:
         """Return the trace as plain data: numbers, text, lists and dicts.
