@@ -50,7 +50,7 @@ FOLDERS: dict[str, tuple[str, ...]] = {
     "training": ("history", "callbacks", "savepoint", "loop", "quasi_newton", "recipe", "__init__"),
     "inspection": (
         *("formulas", "norms", "subject", "steps", "opened", "trace_text", "trace"),
-        *("intervals", "outcomes", "importance", "reproduce", "pictures", "plots", "report_page", "reports"),
+        *("intervals", "outcomes", "rows", "importance", "reproduce", "pictures", "plots", "report_page", "reports"),
         "__init__",
     ),
     "lab": ("extra", "guards", "endpoints", "pages", "server", "openapi", "predictor", "__init__"),

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from layerloop.estimators.table_recipe import Recipe
     from layerloop.estimators.table_training import Epoch, Fitted
     from layerloop.frames import Frame
+    from layerloop.network import Chain
 
     Watch = Callable[[Epoch], object] | None
     Floats = NDArray[np.floating]
@@ -98,8 +99,18 @@ class _Tabular(BaseEstimator):
     def _outputs(self, X: Any) -> NDArray[np.float64]:
         """Return the mean of the networks' outputs."""
         check_is_fitted(self)
-        encoded = self.features_.apply(self._rows(X, reset=False))
-        return mean_outputs(self.networks_, encoded)
+        return mean_outputs(self.networks_, self.network_rows(X))
+
+    @property
+    def network_(self) -> Chain:
+        """The first of the networks, for who looks inside, such as `trace`."""
+        check_is_fitted(self)
+        return self.networks_[0]
+
+    def network_rows(self, X: Any) -> NDArray[np.float32] | Csr:
+        """Return rows as the networks take them, (n, n_in)."""
+        check_is_fitted(self)
+        return self.features_.apply(self._rows(X, reset=False))
 
     @property
     def columns_(self) -> dict[str, str]:
@@ -370,6 +381,10 @@ class TabularRegressor(RegressorMixin, _Tabular):
         self.figures_ = all_figures("values", values[left_out], self._unscaled(seen[:, 0]), w)
         self.interval_ = None if self.interval is None else fit_interval(replace(task), self.interval)
         return self
+
+    def network_targets(self, y: ArrayLike) -> NDArray[np.float64]:
+        """Return values as the networks are trained on them, with mean 0 and standard deviation 1."""
+        return (np.asarray(y, np.float64) - self.center_) / self.spread_
 
     def _unscaled(self, outputs: Floats) -> NDArray[np.float64]:
         """Return outputs in the target's unit, within the range that it had in training."""

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from layerloop.errors import ShapeError
+from layerloop.frames import is_frame
+from layerloop.inspection.rows import as_table, shuffled, take
 from layerloop.inspection.subject import loss_of, subject_of
 from layerloop.inspection.trace import trace
 from layerloop.network import AnyLoss, Chain, evaluate, make_plan
@@ -69,14 +71,14 @@ def permutation_importance(
     >>> [row["column"] for row in permutation_importance(m, X, X[:, 0], columns=("used", "not"))]
     ['used', 'not']
     """
-    subject = subject_of(model)
+    subject, X = subject_of(model), as_table(X)
     rng, repeats = np.random.default_rng(seed), whole(repeats, "repeats", least=1)
     score = _score(model, loss_of(subject.chain) if loss is None else loss)
     best, d = score(X, y), X.shape[1]
     names = column_names(subject.chain if isinstance(model, Chain) else None, X, columns)
     found = []
     for j in range(d):
-        lost = [best - score(_shuffled(X, j, rng), y) for _ in range(repeats)]
+        lost = [best - score(shuffled(X, j, rng), y) for _ in range(repeats)]
         found.append({"column": names[j], "importance": float(np.mean(lost)), "spread": float(np.std(lost))})
         if progress is not None:
             progress((j + 1) / d)
@@ -119,10 +121,11 @@ def gradient_importance(
     >>> gradient_importance(m, np.eye(2), [0.0, 0.5], columns=("used", "not"))  # q_1 = 2 (yhat - y) W
     [{'column': 'used', 'importance': 10.5}, {'column': 'not', 'importance': 0.0}]
     """
+    X = as_table(X)
     mean = mean_input_gradient(model, X, y, rows=rows, seed=seed, loss=loss, progress=progress)
     names = column_names(subject_of(model).chain, X, columns)
-    if len(names) != len(mean):  # an estimator's network sees other columns than its data have
-        names = column_names(subject_of(model).chain, np.empty((0, len(mean))), ())
+    if len(names) != len(mean):  # what an estimator's network sees is not the columns of its data
+        names = tuple(f"input {j}" for j in range(len(mean)))
     found = [{"column": name, "importance": float(value)} for name, value in zip(names, mean, strict=True)]
     return sorted(found, key=lambda row: -row["importance"])
 
@@ -138,12 +141,13 @@ def mean_input_gradient(
     progress: Callable[[float], object] | None = None,
 ) -> NDArray[np.float64]:
     """Return the mean of |q_1| over some rows, in the order of what the first layer sees, (n_in,)."""
+    X = as_table(X)
     n = X.shape[0]
     chosen = np.sort(np.random.default_rng(seed).permutation(n)[: whole(rows, "rows", least=1)])
     targets = np.asarray(y)
     total: Any = 0.0
     for done, i in enumerate(chosen.tolist(), start=1):
-        total = total + np.abs(trace(model, X[[i]], targets[i], loss).backward.q[1])
+        total = total + np.abs(trace(model, take(X, [i]), targets[i], loss).backward.q[1])
         if progress is not None:
             progress(done / len(chosen))
     return np.asarray(total / len(chosen))
@@ -158,11 +162,20 @@ def column_names(m: Chain | None, X: Any, columns: Sequence[str] = ()) -> tuple[
         When there are not as many names as columns.
     """
     d = X.shape[1]
-    own = tuple(map(str, getattr(X, "columns", ()))) or (m.inputs.columns if m is not None else ())
+    own = _own_names(X) or (m.inputs.columns if m is not None else ())
     names = tuple(map(str, columns)) or (own if len(own) == d else tuple(f"column {j}" for j in range(d)))
     if len(names) != d:
         raise ShapeError(f"X has {d} columns, but there are {len(names)} names")
     return names
+
+
+def _own_names(X: Any) -> tuple[str, ...]:
+    """Return the names of a data frame's columns; none of an array."""
+    if not is_frame(X):
+        return ()
+    import narwhals
+
+    return tuple(map(str, narwhals.from_native(X, eager_only=True).columns))
 
 
 def figure_lost(model: object, loss: AnyLoss | None = None) -> str:
@@ -191,10 +204,3 @@ def _score(model: object, loss: AnyLoss) -> Callable[[Any, ArrayLike], float]:
         return next((figures[name] for name in ("accuracy", "r2") if name in figures), -figures["loss"])
 
     return score
-
-
-def _shuffled(X: Any, j: int, rng: np.random.Generator) -> Any:
-    """Return X with the values of column j in another order."""
-    moved = X.toarray() if hasattr(X, "toarray") else np.array(X)
-    moved[:, j] = moved[rng.permutation(len(moved)), j]
-    return moved

@@ -22,9 +22,11 @@ from layerloop.inspection.importance import (
 )
 from layerloop.inspection.report_page import page
 from layerloop.inspection.reproduce import command_of, made_with, said_of_inputs
+from layerloop.inspection.rows import as_table, cells, take
 from layerloop.inspection.subject import Subject, kind_of, subject_of
 from layerloop.layers import Dense
 from layerloop.network import Chain, class_indices, params
+from layerloop.plain import plain
 from layerloop.vocabulary import softmax
 
 if TYPE_CHECKING:
@@ -140,6 +142,7 @@ def report(
     """
     subject, about = subject_of(model), about or {}
     say = progress or (lambda *_: None)
+    X = as_table(X)
     n = X.shape[0]
     if n == 0:
         raise InputError("a report wants at least one row")
@@ -151,16 +154,20 @@ def report(
     for row in answers["mistakes"]:
         row.update(_shown(subject.chain, X, row["row"], names))
     facts = {
-        "title": about.get("title") or repr(subject.chain).partition("  #")[0],
+        "title": about.get("title") or type(model).__name__,
         "kind": "classes" if classes else "values",
-        "model": repr(subject.chain).partition("  #")[0],
+        "model": _said(model, subject.chain),
         "data": {
             "name": about.get("data"),
             "part": about.get("part"),
             "rows": n,
             "columns": X.shape[1],
             "of_run": record.get("rows", {}),
-            "done": [*about.get("done", ()), *said_of_inputs(subject.chain.inputs, columns=not about.get("done"))],
+            "done": [
+                *about.get("done", ()),
+                *said_of_inputs(subject.chain.inputs, columns=not about.get("done")),
+                *(f"{name}: {done}" for name, done in getattr(model, "columns_", {}).items()),
+            ],
         },
         "history": [dict(row) for row in history],
         **answers,
@@ -178,6 +185,14 @@ def report(
     }
     say("done", 1.0)
     return Report(facts)
+
+
+def _said(model: object, m: Chain) -> str:
+    """Return a model in words: a network, or an estimator and how many of which networks it has."""
+    text = repr(m).partition("  #")[0]
+    networks = getattr(model, "networks_", (m,))
+    many = f"{len(networks)} networks, the first " if len(networks) > 1 else ""
+    return text if isinstance(model, Chain) else f"{type(model).__name__}: {many}{text}"
 
 
 def _is_classifier(model: object, subject: Subject) -> bool:
@@ -258,16 +273,17 @@ def _histogram(errors: NDArray[np.float64]) -> dict[str, list[float]]:
 
 def _shown(m: Chain, X: Any, i: int, names: Sequence[str]) -> dict[str, Any]:
     """Return a row as it is shown: as a picture, or its first columns."""
-    row = X[[i]].toarray()[0] if hasattr(X, "toarray") else X[i]
+    row = cells(X, i)
     if m.inputs.image is not None:
-        values = np.asarray(row, np.float64).reshape(m.inputs.image)
-        values = values / 255 if np.asarray(row).dtype == np.uint8 else values
+        unit = 1 / 255 if getattr(X, "dtype", None) == np.uint8 else 1.0
+        values = np.asarray(row, np.float64).reshape(m.inputs.image) * unit
         return {"picture": np.rint(255 * np.clip(values, 0, 1)).astype(int).tolist()}
     return {"cells": {name: _plain(value) for name, value in zip(names[:CELLS], row[:CELLS], strict=True)}}
 
 
-def _plain(value: Any) -> Any:
-    return value.item() if hasattr(value, "item") else value
+def _plain(value: object) -> object:
+    """Return a cell as JSON can hold it."""
+    return plain(value.item() if isinstance(value, np.generic) else value)
 
 
 def _weights(m: Chain) -> dict[str, Any] | None:
@@ -293,7 +309,7 @@ def _importance(
         )
         return {"saliency": mean.reshape(m.inputs.image).tolist(), "importance": [], "importance_of": None}
     chosen = np.sort(np.random.default_rng(seed).permutation(X.shape[0])[:SHUFFLED])
-    part, y_part = X[chosen], np.asarray(y)[chosen]
+    part, y_part = take(X, chosen), np.asarray(y)[chosen]
     options: dict[str, Any] = {"columns": names, "seed": seed}
     leaning = gradient_importance(
         model, part, y_part, **options, progress=lambda share: say("input gradients", 0.1 + 0.3 * share)
@@ -320,7 +336,7 @@ def _timing(model: Any, X: Any, say: Say) -> dict[str, float]:
     say("timing", 0.9)
     predict = model if isinstance(model, Chain) else model.predict
     few = min(TIMED, X.shape[0])
-    one = X[:1]
+    one = take(X, [0])
     singles: list[float] = []
     began = time.perf_counter()
     while len(singles) < few and time.perf_counter() - began < 0.2:

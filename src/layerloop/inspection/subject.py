@@ -39,7 +39,8 @@ def subject_of(model: object) -> Subject:
     """Return the network that a model is or has, with the way to it.
 
     An estimator is anything fitted that has `network_`, a `Chain`. Where it has `network_rows(X)`, that gives the rows
-    that the network takes; where it has `classes_`, its labels are brought to their places in it.
+    that the network takes, and `network_targets(y)` the targets; where it has `classes_` and none such, its labels are
+    brought to their places among them.
 
     Raises
     ------
@@ -63,7 +64,13 @@ def subject_of(model: object) -> Subject:
     labels = getattr(model, "classes_", None)
     names = chain.classes if labels is None else tuple(map(str, labels))
     targets = _same if labels is None else _places(np.asarray(labels))
-    return Subject(chain, names, getattr(model, "network_rows", _same), targets)
+    rows = getattr(model, "network_rows", _same)
+    return Subject(chain, names, lambda x: rows(_table(x)), getattr(model, "network_targets", targets))
+
+
+def _table(x: Any) -> Any:
+    """Return one sample as a table of one row: estimators take tables."""
+    return np.asarray(x)[np.newaxis] if isinstance(x, list | tuple | np.ndarray) and np.ndim(x) == 1 else x
 
 
 def _same(values: Any) -> Any:

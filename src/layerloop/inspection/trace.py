@@ -154,16 +154,17 @@ class Trace(Loops):
 
     def _sample(self) -> dict[str, Any]:
         inputs, outputs = self.chain.inputs, self.outputs
-        classes = kind_of(self.chain) == "classes" and len(outputs) > 1
         names = self.classes or tuple(map(str, range(len(outputs))))
-        one = classes and self.y.sum() == 1 and self.y.max() == 1
+        yes_or_no = outputs.size == 1 and len(self.classes) == 2
+        classes = (kind_of(self.chain) == "classes" and outputs.size > 1) or yes_or_no
+        one = classes and self.y.sum() in (1, 0)[: 1 + yes_or_no] and self.y.max() == self.y.sum()
         return {
             "x": self.x.tolist(),
             "y": self.y.tolist(),
             "outputs": outputs.tolist(),
             "classes": list(names) if classes else [],
-            "label": names[int(self.y.argmax())] if one else None,
-            "predicted": names[int(outputs.argmax())] if classes else None,
+            "label": names[_place(self.y, yes_or_no)] if one else None,
+            "predicted": names[_place(outputs, yes_or_no)] if classes else None,
             "columns": list(inputs.columns),
             "image": None if inputs.image is None else list(inputs.image),
         }
@@ -192,6 +193,11 @@ class Trace(Loops):
 
     def __repr__(self) -> str:
         return f"Trace of {repr(self.chain).partition('  #')[0]}: loss {describe.figure(self.value_of_loss)}"
+
+
+def _place(values: Array, yes_or_no: bool) -> int:
+    """Return the place of the largest entry or, of a single yes or no, whether it is more likely than not."""
+    return int(values[0] >= 0.5) if yes_or_no else int(values.argmax())
 
 
 @dataclass(frozen=True)
@@ -297,9 +303,7 @@ def trace(
 
 def _one_row(x: Any) -> Any:
     """Return one sample; a batch of one is taken for it."""
-    if isinstance(x, np.ndarray) and x.ndim == 2 and len(x) == 1:
-        return x[0]
-    return x
+    return x[0] if isinstance(x, np.ndarray) and x.ndim == 2 and len(x) == 1 else x
 
 
 def _raw(row: Any) -> NDArray[np.generic]:

@@ -1,0 +1,124 @@
+"""Estimators are looked into as networks are: trace, report and importance, from arrays and data frames."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from layerloop import gradient_importance, permutation_importance, report, trace, value_and_gradient
+from layerloop.estimators import TabularClassifier, TabularRegressor
+from layerloop.inspection import rows
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+RNG = np.random.default_rng(0)
+N = 120
+TABLE = {
+    "age": RNG.integers(18, 80, N).astype(float),
+    "town": RNG.choice(["Ulm", "Bonn"], N),
+    "noise": RNG.normal(size=N),
+}
+PRICE = 1e4 * ((TABLE["town"] == "Ulm") + 0.05 * TABLE["age"] + RNG.normal(scale=0.05, size=N))
+KIND = np.where(np.median(PRICE) < PRICE, "dear", "cheap")
+FRAMES: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "pandas": lambda table: pd.DataFrame(table, index=range(1000, 1000 + N)),
+    "polars": pl.DataFrame,
+    "pyarrow": pa.table,
+}
+QUICK: dict[str, Any] = {"n_members": 2, "epochs": 4, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def classifier() -> TabularClassifier:
+    return TabularClassifier(**QUICK).fit(pd.DataFrame(TABLE), KIND)
+
+
+@pytest.fixture(scope="module")
+def regressor() -> TabularRegressor:
+    return TabularRegressor(**QUICK).fit(pd.DataFrame(TABLE), PRICE)
+
+
+@pytest.mark.parametrize("kind", FRAMES)
+def test_a_row_of_a_frame_is_traced_through_the_first_network(kind: str, classifier: TabularClassifier) -> None:
+    X = FRAMES[kind](TABLE)
+    row = rows.take(X, [7])
+    t = trace(classifier, row, KIND[7])
+    seen, place = classifier.network_rows(row), int(KIND[7] == "dear")
+    np.testing.assert_array_equal(t.value("z_1"), np.asarray(seen)[0].astype(np.float64))
+    _, by_engine = value_and_gradient(classifier.network_, np.asarray(seen)[0], place)
+    assert np.abs(t.gradient - by_engine.w).max() <= 1e-5 * np.abs(t.gradient).max()
+    assert t.as_dict()["sample"]["label"] == KIND[7]
+
+
+def test_a_regressors_target_is_traced_as_its_networks_have_it(regressor: TabularRegressor) -> None:
+    t = trace(regressor, pd.DataFrame(TABLE).iloc[[3]], PRICE[3])
+    assert t.y == pytest.approx((PRICE[3] - PRICE.mean()) / PRICE.std())
+
+
+def test_a_row_may_be_a_list(classifier: TabularClassifier) -> None:
+    X = np.stack([TABLE["age"], TABLE["noise"]], axis=1)
+    model = TabularClassifier(**QUICK).fit(X, KIND)
+    np.testing.assert_array_equal(trace(model, X[3].tolist(), "dear").gradient, trace(model, X[3:4], "dear").gradient)
+
+
+@pytest.mark.parametrize("kind", FRAMES)
+def test_a_report_names_the_columns_of_a_frame_and_what_was_done_to_them(
+    kind: str, classifier: TabularClassifier
+) -> None:
+    X = FRAMES[kind](TABLE)
+    facts = report(classifier, X, KIND).as_dict()
+    assert json.loads(json.dumps(facts, allow_nan=False)) == facts
+    assert facts["figures"][0]["value"] == pytest.approx(classifier.score(pd.DataFrame(TABLE), KIND))
+    assert {row["column"] for row in facts["importance"]} == set(TABLE)
+    assert set(facts["mistakes"][0]["cells"]) == set(TABLE)
+    assert any(sentence.startswith("town: ") for sentence in facts["data"]["done"])
+    assert facts["model"].startswith("TabularClassifier: 2 networks, the first Chain(")
+
+
+def test_a_report_of_a_regressor_is_in_the_unit_of_the_target(regressor: TabularRegressor) -> None:
+    X = pd.DataFrame(TABLE)
+    facts = report(regressor, X, PRICE).as_dict()
+    figures = {figure["name"]: figure["value"] for figure in facts["figures"]}
+    assert figures["R2"] == pytest.approx(regressor.score(X, PRICE))
+    assert figures["mean absolute error"] == pytest.approx(np.abs(regressor.predict(X) - PRICE).mean())
+    assert facts["importance"][-1]["column"] == "noise"
+
+
+@pytest.mark.parametrize("kind", FRAMES)
+def test_shuffling_a_column_of_a_frame_leaves_the_others_and_the_frame(kind: str) -> None:
+    X = FRAMES[kind](TABLE)
+    found = pd.DataFrame({name: list(found_column) for name, found_column in columns(rows.shuffled(X, 1, RNG)).items()})
+    assert sorted(found["town"]) == sorted(TABLE["town"])
+    assert (found["town"] != TABLE["town"]).any()
+    np.testing.assert_array_equal(found["age"], TABLE["age"])
+    np.testing.assert_array_equal(np.array(list(columns(X)["town"])), TABLE["town"])
+
+
+def columns(X: Any) -> dict[str, Any]:
+    """The columns of a frame by name, as lists."""
+    if isinstance(X, pa.Table):
+        return X.to_pydict()
+    return {name: X[name].to_list() for name in X.columns}
+
+
+def test_sparse_rows_are_shuffled_and_taken_too() -> None:
+    from scipy import sparse
+
+    X = sparse.random_array((30, 4), density=0.5, rng=1, format="coo")
+    np.testing.assert_array_equal(rows.take(X, [3]).toarray()[0], X.toarray()[3])
+    assert rows.cells(X, 3) == X.toarray()[3].tolist()
+    np.testing.assert_array_equal(rows.shuffled(X, 2, RNG)[:, :2], X.toarray()[:, :2])
+
+
+def test_importance_of_an_estimator(regressor: TabularRegressor) -> None:
+    X = pd.DataFrame(TABLE)
+    assert permutation_importance(regressor, X, PRICE)[-1]["column"] == "noise"
+    found = gradient_importance(regressor, X, PRICE, rows=20)
+    assert len(found) == regressor.network_.architecture.n_in
