@@ -14,7 +14,7 @@ import numpy as np
 
 from layerloop.errors import look_up
 from layerloop.inspection import formulas
-from layerloop.inspection.norms import head_norm, jacobian_norms
+from layerloop.inspection.norms import head_norm, jacobian_norms, norm
 from layerloop.maths.activations import ACTIVATIONS
 from layerloop.maths.heads import HEADS
 from layerloop.maths.kind import block_diagonal
@@ -154,9 +154,9 @@ def _forward_steps(t: Loops) -> Iterator[Step]:
         yield from _layer_steps(t, i)
     head, jacobian = (formulas.written(text, L + 1) for text in formulas.HEADS[t.net.head])
     yield _vector(f"z_{L + 2}", "forward", f"head:{t.net.head}", head, (f"z_{L + 1}",), z[L + 2])
-    norm = head_norm(t.net, z[L + 1])
+    size = head_norm(t.net, z[L + 1])
     shape = (z[L + 2].size, z[L + 1].size)
-    yield Step(f"B_{L + 1}", "forward", f"head:{t.net.head}", jacobian, (f"z_{L + 1}", f"z_{L + 2}"), shape, norm)
+    yield Step(f"B_{L + 1}", "forward", f"head:{t.net.head}", jacobian, (f"z_{L + 1}", f"z_{L + 2}"), shape, size)
     formula, (value, _) = _loss_row(t)
     text = formulas.written(value, L + 2)
     yield _vector(f"z_{L + 3}", "forward", formula, text, (f"z_{L + 2}", "y"), np.asarray(z[L + 3]))
@@ -174,10 +174,10 @@ def _layer_steps(t: Loops, i: int) -> Iterator[Step]:
     yield _vector(f"z_{i + 1}", "forward", name, formulas.written(row.z, i, f), made, t.forward.z[i + 1])
     norms = jacobian_norms(layer, w_i, t.forward.z[i])
     slope = (f"s_{i}",) if row.t else ()
-    for letter, text, norm, width in zip("AB", (row.A, row.B), norms, (layer.size, layer.takes), strict=True):
+    for letter, text, size, width in zip("AB", (row.A, row.B), norms, (layer.size, layer.takes), strict=True):
         sources = slope + (z if letter == "A" else weights)
         shape = (layer.gives, width)
-        yield Step(f"{letter}_{i}", "forward", name, formulas.written(text, i, f), sources, shape, norm)
+        yield Step(f"{letter}_{i}", "forward", name, formulas.written(text, i, f), sources, shape, size)
 
 
 def _backward_steps(t: Loops) -> Iterator[Step]:
@@ -198,9 +198,7 @@ def _backward_steps(t: Loops) -> Iterator[Step]:
 
 
 def _vector(name: str, loop: str, formula: str, text: str, sources: tuple[str, ...], values: Array) -> Step:
-    with np.errstate(over="ignore", invalid="ignore"):
-        norm = float(np.linalg.norm(values))
-    return Step(name, loop, formula, text, sources, values.shape, norm)
+    return Step(name, loop, formula, text, sources, values.shape, norm(values))
 
 
 def _loss_row(t: Loops) -> tuple[str, tuple[str, str]]:

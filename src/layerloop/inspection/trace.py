@@ -15,6 +15,7 @@ import numpy as np
 from layerloop import describe
 from layerloop.errors import InputError
 from layerloop.gradient_check import Finding, check_gradient, notes_net, seen_by_notes, target_row
+from layerloop.inspection.norms import norm
 from layerloop.inspection.opened import opened
 from layerloop.inspection.steps import Loops, Step, activation_of, kind_of_layer
 from layerloop.inspection.subject import kind_of, loss_of, subject_of
@@ -149,7 +150,7 @@ class Trace(Loops):
 
     def _numbers(self, name: str, values: Array, full: bool | Collection[str]) -> dict[str, Any]:
         wanted = full is True or name in (full or ()) or values.size <= SMALL
-        row = {"name": name, "shape": list(values.shape), "norm": float(np.linalg.norm(values))}
+        row = {"name": name, "shape": list(values.shape), "norm": norm(values)}
         return {**row, **_summary(values), "entries": values.tolist() if wanted else None}
 
     def _sample(self) -> dict[str, Any]:
