@@ -72,7 +72,7 @@ def test_the_readme_runs_on_small_data(monkeypatch: pytest.MonkeyPatch) -> None:
     X = np.eye(10, 784, dtype=np.float32)
     monkeypatch.setattr(data, "load", lambda name, split="train", **_: (X, np.arange(10)))
     w = np.linspace(-1, 1, 3 * 5 + 2 * 4)
-    program, loop, formulas = python_blocks("README.md")
+    program, loop, formulas, *_ = python_blocks("README.md")
     names = run([program, loop], {})
     run([formulas], names | {"w": w, "x": np.ones(4), "y": np.array([0.0, 1.0, 0.0])})
     assert isinstance(names["value"], float)
@@ -84,6 +84,12 @@ def test_the_page_of_optimisers_runs_and_has_a_line_for_every_row() -> None:
     text = (ROOT / "docs/optimisers.md").read_text(encoding="utf-8")
     for name, row in {**RULES, **SCHEDULES}.items():
         assert f"| `{name}` | `{row.__name__}(" in text
+
+
+@pytest.mark.filterwarnings("ignore:Stochastic Optimizer")
+def test_the_page_of_the_drop_in_runs() -> None:
+    names = run(python_blocks("docs/estimators-mlp.md"), {})
+    assert (names["hidden"].shape, names["top"].shape) == ((5, 32), (5, 16))  # type: ignore[attr-defined]
 
 
 def test_the_page_of_data_trains_on_a_sparse_matrix() -> None:

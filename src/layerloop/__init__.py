@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from layerloop import training as training
     from layerloop.data.batches import DataLoader as DataLoader
     from layerloop.data.batches import ncycle as ncycle
+    from layerloop.estimators.mlp import MLPClassifier as MLPClassifier
+    from layerloop.estimators.mlp import MLPRegressor as MLPRegressor
     from layerloop.estimators.tabular import TabularClassifier as TabularClassifier
     from layerloop.estimators.tabular import TabularRegressor as TabularRegressor
     from layerloop.gradient_check import check_gradient as check_gradient
@@ -127,6 +129,7 @@ _HOME = {
     **dict.fromkeys(("DataLoader", "ncycle"), "data.batches"),
     **dict.fromkeys(("load", "save"), "models"),
     **dict.fromkeys(("TabularClassifier", "TabularRegressor"), "estimators.tabular"),
+    **dict.fromkeys(("MLPClassifier", "MLPRegressor"), "estimators.mlp"),
     **dict.fromkeys(("Chain", "Parameters", "accuracy", "activations", "evaluate", "params", "setup"), "network"),
     **dict.fromkeys(("update", "use_average", "value_and_gradient"), "network"),
     **dict.fromkeys(("AdaGrad", "Adam", "AdamHat", "AdamW", "Descent", "Lion", "Momentum", "NAdam"), "optim"),

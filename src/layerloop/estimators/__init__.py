@@ -2,8 +2,11 @@
 
 from layerloop.lazy import lazily
 
-_HOME = dict.fromkeys(("TabularClassifier", "TabularRegressor"), "tabular")
+_HOME = {
+    **dict.fromkeys(("MLPClassifier", "MLPRegressor"), "mlp"),
+    **dict.fromkeys(("TabularClassifier", "TabularRegressor"), "tabular"),
+}
 
 __getattr__ = lazily(__name__, _HOME)
 
-__all__ = ["TabularClassifier", "TabularRegressor"]
+__all__ = ["MLPClassifier", "MLPRegressor", "TabularClassifier", "TabularRegressor"]
