@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 from layerloop.errors import look_up
-from layerloop.layers import Dense, known_name
+from layerloop.layers import Dense, Dropout, known_name
 from layerloop.network import Chain
 from layerloop.plan import HEADS
 from layerloop.settings import whole
@@ -53,6 +53,20 @@ def dense_layers(
     return [Dense(n_in, n_out, kind) for (n_in, n_out), kind in zip(pairwise(widths), kinds, strict=True)]
 
 
+def dropped(layers: Sequence[Dense], dropout: float = 0.0, input_dropout: float = 0.0) -> list[Dense | Dropout]:
+    """Return the layers with a `Dropout` in front and behind every one but the last, where its rate is not 0.
+
+    Examples
+    --------
+    >>> dropped(dense_layers((4, 3, 1), "relu"), dropout=0.5)
+    [Dense(4, 3, relu), Dropout(0.5), Dense(3, 1)]
+    """
+    found: list[Dense | Dropout] = [Dropout(input_dropout)] if input_dropout else []
+    for layer in layers[:-1]:
+        found += [layer, Dropout(dropout)] if dropout else [layer]
+    return [*found, layers[-1]]
+
+
 def classifier(
     reading: str,
     n_in: int,
@@ -61,6 +75,8 @@ def classifier(
     *,
     activation: str | Activation = "sigmoid",
     head: str | Head | None = None,
+    dropout: float = 0.0,
+    input_dropout: float = 0.0,
     seed: int | np.random.Generator = 0,
     dtype: object = "float32",
     inputs: Inputs | None = None,
@@ -79,6 +95,8 @@ def classifier(
         Of the hidden layers, and in the reading `notes` of the last one too.
     head : str or head, optional
         Another head than the reading's.
+    dropout, input_dropout : float
+        Rates of `Dropout` behind the hidden layers, and of the input.
 
     Raises
     ------
@@ -99,4 +117,6 @@ def classifier(
     scores = whole(n_classes, "the number of classes", least=2) - (name == "modified_softmax")
     layers = dense_layers((n_in, *hidden, scores), activation, activation if row.last_activation else "identity")
     ends = [] if name == "identity" else [Head(name)]
-    return Chain(*layers, *ends, seed=seed, dtype=dtype, inputs=inputs, classes=classes)
+    return Chain(
+        *dropped(layers, dropout, input_dropout), *ends, seed=seed, dtype=dtype, inputs=inputs, classes=classes
+    )

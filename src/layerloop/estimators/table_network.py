@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from layerloop.csr import Csr
-from layerloop.layers import Dense, Dropout, Embedding, Parametric, Periodic, PiecewiseLinear, Scale
+from layerloop.estimators.table_recipe import SCHEDULES
+from layerloop.layers import Dense, Embedding, Parametric, Periodic, Scale
 from layerloop.network import Chain, params
-from layerloop.optim import Adam, Adjusted, CosLog4, FlatCos
+from layerloop.optim import Adam, Adjusted
 from layerloop.plan import Architecture
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ def network_for(recipe: Recipe, features: Features | SparseFeatures, X: Rows, ou
         width = n
     layers.append(Dense(width, outputs, ntk=True))
     m = Chain(*layers, *(["softmax"] if recipe.kind == "classes" else []), seed=rng)
-    _set_biases(m, X[rng.permutation(len(X))[:LOOK]], rng)
+    if recipe.placed:
+        _set_biases(m, X[rng.permutation(len(X))[:LOOK]], rng)
     params(m)[f"layer{len(layers)}.weight"][...] = 0
     return m
 
@@ -61,10 +63,6 @@ def _front(recipe: Recipe, features: Features | SparseFeatures, X: Rows) -> list
         layers.append(Embedding(width, features.codes, recipe.embedding))
         numbers = _moved(numbers, [place for place, _ in features.codes])
         width = layers[-1].n_out
-    edges = {place: _edges(X[:, old], recipe.bins) for place, old in zip(numbers, features.numbers, strict=True)}
-    many = {place: found for place, found in edges.items() if len(found) > 2}
-    if recipe.bins and many:
-        layers.append(PiecewiseLinear(width, list(many), list(many.values()), recipe.number_width))
     if recipe.frequencies and numbers:
         layers.append(Periodic(width, numbers, recipe.frequencies, recipe.number_width))
     return layers
@@ -75,17 +73,10 @@ def _moved(places: Sequence[int], taken: Sequence[int]) -> tuple[int, ...]:
     return tuple(place - sum(other < place for other in taken) for place in places)
 
 
-def _edges(values: NDArray[Any], bins: int) -> tuple[float, ...]:
-    """Return the distinct quantiles that part the values into at most so many bins."""
-    if not bins:
-        return ()
-    return tuple(np.unique(np.quantile(values, np.linspace(0, 1, bins + 1))).tolist())
-
-
 def _hidden(recipe: Recipe, n_in: int, n_out: int) -> list[Layer]:
     affine = Dense(n_in, n_out, "identity" if recipe.parametric else recipe.activation, ntk=True)
     bent = [Parametric(n_out, recipe.activation)] if recipe.parametric else []
-    return [affine, *bent, *([Dropout(recipe.dropout)] if recipe.dropout else [])]
+    return [affine, *bent]
 
 
 def _set_biases(m: Chain, rows: Rows, rng: np.random.Generator) -> None:
@@ -112,6 +103,5 @@ def rule_for(recipe: Recipe, m: Chain) -> Adjusted:
             factors[f"layer{i}"] = FAST
         if isinstance(layer, Parametric | Periodic):
             factors[f"layer{i}"] = SLOW
-    decay = FlatCos(recipe.decay) if recipe.decay else 0.0
-    rule = Adam(CosLog4(recipe.rate), betas=(0.9, recipe.beta2))
-    return Adjusted(rule, decay=decay, undecayed=["bias"], factors=factors)
+    rate = SCHEDULES[recipe.schedule](recipe.rate)
+    return Adjusted(Adam(rate, betas=(0.9, recipe.beta2)), factors=factors)

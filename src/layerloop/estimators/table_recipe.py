@@ -7,15 +7,46 @@ Adam with beta2 = 0.95 along coslog4. docs/tabular.md has what each is worth her
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+
+from layerloop.errors import UnknownNameError, did_you_mean, look_up
+from layerloop.optim import Cosine, CosLog4
+from layerloop.settings import whole
 
 FEW_ROWS = 20_000
 LEAST_EPOCHS = 8
+SCHEDULES = {"coslog4": CosLog4, "cosine": Cosine}
+NAMES = {"folds": "n_members"}  # what a setting is called where people set it
 
 
 @dataclass(frozen=True)
 class Recipe:
     """Widths, activation and all settings of training; plain data.
+
+    Attributes
+    ----------
+    kind : str
+        "classes" or "values".
+    widths, activation
+        Of the hidden layers.
+    parametric : bool
+        Activations (1 - a) z + a f(z) with a learned a.
+    scaled : bool
+        A learned factor for each column in front.
+    frequencies, number_width : int
+        Waves and numbers that each column of numbers becomes (`Periodic`); 0 for none.
+    embedding : int
+        Numbers that a code becomes.
+    placed : bool
+        Biases start where the unit switches at one of the rows.
+    loss, levels
+        By name, and the levels of `quantile`.
+    folds : int
+        Networks, each with its own share of the rows left out.
+    epochs, batch, rate, beta2, schedule
+        Of training; the schedule is "coslog4" or "cosine".
+    patience : float
+        The share of all epochs without a better one after which training ends.
 
     Examples
     --------
@@ -28,24 +59,37 @@ class Recipe:
     activation: str = "selu"
     parametric: bool = True
     scaled: bool = True
-    bins: int = 0
     frequencies: int = 0
     number_width: int = 4
     embedding: int = 8
-    dropout: float = 0.0
+    placed: bool = True
     loss: str = "crossentropy"
-    smoothing: float = 0.0
     levels: tuple[float, ...] = ()
     folds: int = 5
     epochs: int = 64
     batch: int = 128
     rate: float = 0.04
     beta2: float = 0.95
-    decay: float = 0.0
-    patience: float = 1.0
+    schedule: str = "coslog4"
+    patience: float = 0.25
+
+    def __post_init__(self) -> None:
+        for name in ("folds", "epochs", "batch", "number_width", "embedding"):
+            object.__setattr__(self, name, whole(getattr(self, name), NAMES.get(name, name), least=1))
+        look_up(SCHEDULES, self.schedule, "schedule of a table's recipe")
 
     def with_(self, **settings: object) -> Recipe:
-        """Return the recipe with some settings changed."""
+        """Return the recipe with some settings changed.
+
+        Raises
+        ------
+        UnknownNameError
+            It has no such setting.
+        """
+        known = [field.name for field in fields(self)]
+        for name in settings:
+            if name not in known:
+                raise UnknownNameError(f"unknown setting {name!r} of a recipe.{did_you_mean(name, known)}")
         return replace(self, **settings)  # type: ignore[arg-type]
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from layerloop.csr import Csr
 from layerloop.data.batches import DataLoader
 from layerloop.estimators.table_network import network_for, rule_for
 from layerloop.losses import LossSpec
@@ -22,7 +25,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from layerloop.csr import Csr
     from layerloop.estimators.table_recipe import Recipe
     from layerloop.features import Features, SparseFeatures
     from layerloop.metrics import Metric
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     Fold = tuple[NDArray[np.intp], NDArray[np.intp]]
 
+MOSTLY = 0.25  # of the rows must be distinct for copies to be kept together
 LEAST_ROWS = 10  # fewer are not parted: the network is judged on the rows that it is trained on
 
 
@@ -80,29 +83,50 @@ class Fitted:
     scores: tuple[float, ...]
 
 
-def folds_of(y: NDArray[Any], kind: str, folds: int, seed: int) -> list[Fold]:
+def folds_of(X: NDArray[Any] | Csr, y: NDArray[Any], kind: str, folds: int, seed: int) -> list[Fold]:
     """Return (rows to train on, rows to judge on) of each fold; a single one is judged on a fifth of the rows.
+
+    Rows that are the same stay together: on copies of what it has learned, no network would ever seem to overfit.
 
     Examples
     --------
-    >>> [len(left_out) for _, left_out in folds_of(np.zeros(50), "values", 5, seed=0)]
+    >>> [len(left_out) for _, left_out in folds_of(np.eye(50), np.zeros(50), "values", 5, seed=0)]
     [10, 10, 10, 10, 10]
     """
     from sklearn.model_selection import KFold, StratifiedKFold
 
-    n = len(y)
-    if n < LEAST_ROWS:
-        return [(np.arange(n), np.arange(n))]
-    enough = kind == "classes" and np.bincount(y).max() >= max(folds, 5)  # of some class, as scikit-learn wants it
+    if len(y) < LEAST_ROWS:
+        return [(np.arange(len(y)), np.arange(len(y)))]
+    first, group = _distinct(X)
+    labels = y[first]
+    enough = kind == "classes" and np.bincount(labels).max() >= max(folds, 5)  # of some class, as scikit-learn wants it
     parts = (StratifiedKFold if enough else KFold)(max(folds, 5), shuffle=True, random_state=seed)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # of classes with fewer rows than folds: they are trained on
-        return list(parts.split(np.empty((n, 0)), y))[:folds]
+        left_out = [np.isin(group, part) for _, part in parts.split(np.empty((len(first), 0)), labels)]
+    return [(np.flatnonzero(~out), np.flatnonzero(out)) for out in left_out[:folds]]
+
+
+def _distinct(X: NDArray[Any] | Csr) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return a row of each kind, and the kind of each row; every row its own where few distinct ones make the table."""
+    if isinstance(X, Csr):
+        keys = np.array([_digest(X, slice(*ends)) for ends in pairwise(X.starts.tolist())])
+    else:
+        keys = np.ascontiguousarray(X).view(np.dtype((np.void, X.dtype.itemsize * X.shape[1]))).ravel()
+    _, first, group = np.unique(keys, return_index=True, return_inverse=True)
+    if len(first) < max(LEAST_ROWS, MOSTLY * len(X)):
+        return np.arange(len(X)), np.arange(len(X))
+    return first, group
+
+
+def _digest(X: Csr, part: slice) -> bytes:
+    """Return a row's entries as a few bytes, the same in every process."""
+    return hashlib.blake2b(X.columns[part].tobytes() + X.values[part].tobytes(), digest_size=16).digest()
 
 
 def fit_folds(task: Task) -> list[Fitted]:
     """Train a network on every fold, as many at once as there are cores; Ctrl-C stops them all."""
-    parts = folds_of(task.y, task.recipe.kind, task.recipe.folds, task.seed)
+    parts = folds_of(task.X, task.y, task.recipe.kind, task.recipe.folds, task.seed)
     with ThreadPoolExecutor(min(len(parts), core_count())) as workers:
         futures = [workers.submit(_fit_fold, task, i, parts) for i in range(len(parts))]
         try:
@@ -138,8 +162,7 @@ def _seed(seed: int, i: int) -> int:
 
 def loss_of(recipe: Recipe) -> LossSpec:
     """Return the loss of a recipe."""
-    settings = {"smoothing": recipe.smoothing, "levels": recipe.levels}
-    return LossSpec(recipe.loss, tuple((name, value) for name, value in settings.items() if value))
+    return LossSpec(recipe.loss, (("levels", recipe.levels),) if recipe.levels else ())
 
 
 class Best:

@@ -1,0 +1,89 @@
+"""What each ingredient of the good-by-default estimators for tables is worth: one off at a time, on the same splits.
+
+    pip install layerloop pandas
+    python benchmarks/ablation.py --data FOLDER [--sets wage vehicle] [--seeds 3] [--rows 200] [--json]
+
+FOLDER as in benchmarks/tabular.py. Each row of the table is the geometric mean over the sets of the mean error with the
+ingredient off, divided by that of the estimator as it comes; likewise its time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import runpy
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+from tabular import error_of, split
+
+from layerloop import TabularClassifier, TabularRegressor
+
+ALL, CLASSES, VALUES = "both", "class", "value"
+# What is off, for which kind of target, and the settings of the recipe that turn it off.
+OFF: dict[str, tuple[str, dict[str, Any]]] = {
+    "as it comes": (ALL, {}),
+    "one network instead of five": (ALL, {"folds": 1}),
+    "no learned scaling of the columns": (ALL, {"scaled": False}),
+    "activations without a parameter": (ALL, {"parametric": False}),
+    "ReLU instead of SELU and Mish": (ALL, {"activation": "relu"}),
+    "biases start at 0": (ALL, {"placed": False}),
+    "cosine instead of coslog4": (ALL, {"schedule": "cosine"}),
+    "beta2 0.999 instead of 0.95": (ALL, {"beta2": 0.999}),
+    "no waves of numbers": (VALUES, {"frequencies": 0}),
+    "two hidden layers instead of three": (ALL, {"widths": (128, 128)}),
+    "width 256 instead of 128": (ALL, {"widths": (256, 256, 256)}),
+    "all epochs, no early stop": (ALL, {"patience": 1.0}),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    default = os.environ.get("LAYERLOOP_DATA")
+    parser.add_argument("--data", type=Path, default=Path(default, "tabular") if default else None)
+    parser.add_argument("--sets", nargs="+", metavar="NAME")
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--rows", type=int, help="only so many rows of each set: a smoke run")
+    parser.add_argument("--json", action="store_true", help="the table as one JSON array, the last line")
+    given = parser.parse_args()
+    if given.data is None or not (given.data / "sets.py").is_file():
+        parser.error("--data names a folder with sets.py and its tables")
+    known = runpy.run_path(str(given.data / "sets.py"))["SETS"]
+    sets = given.sets or list(known)
+    found = {name: measured(given, {s: known[s] for s in sets}, *off) for name, off in OFF.items()}
+    rows = [row(name, found[name], found["as it comes"]) for name in OFF if found[name]]
+    for each in rows:
+        print(f"{each['off']:40} error {each['error']:.3f}  time {each['seconds']:.2f}  ({each['sets']} sets)")
+    if given.json:
+        print(json.dumps(rows))
+
+
+def measured(
+    given: argparse.Namespace, known: dict[str, tuple[str, str, list[str]]], which: str, settings: dict[str, Any]
+) -> dict[str, tuple[float, float]]:
+    """Return mean error and median seconds of each set."""
+    found = {}
+    for name, (target, kind, left_out) in known.items():
+        if which not in (ALL, kind):
+            continue
+        errors, seconds = [], []
+        for seed in range(given.seeds):
+            X, X_test, y, y_test = split(given.data / f"{name}.csv.gz", target, kind, left_out, seed, given.rows)
+            model = (TabularClassifier if kind == CLASSES else TabularRegressor)(recipe=settings, random_state=seed)
+            begun = time.perf_counter()
+            errors.append(error_of(model.fit(X, y).predict(X_test), y_test, kind))
+            seconds.append(time.perf_counter() - begun)
+        found[name] = statistics.mean(errors), statistics.median(seconds)
+    return found
+
+
+def row(name: str, off: dict[str, tuple[float, float]], on: dict[str, tuple[float, float]]) -> dict[str, Any]:
+    error, seconds = (statistics.geometric_mean(off[s][i] / on[s][i] for s in off) for i in (0, 1))
+    return {"off": name, "error": error, "seconds": seconds, "sets": len(off)}
+
+
+if __name__ == "__main__":
+    main()
