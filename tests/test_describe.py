@@ -71,6 +71,6 @@ def test_columns_may_begin_at_one_place() -> None:
 
 def test_a_table_of_html_escapes_what_it_shows() -> None:
     html = html_table([{"<a>": "<b>"}], caption="<c>")
-    assert "<caption>&lt;c&gt;</caption>" in html
+    assert ">&lt;c&gt;</caption>" in html
     assert "&lt;a&gt;</th>" in html
     assert "&lt;b&gt;</td>" in html

@@ -92,9 +92,9 @@ def html_table(rows: Sequence[Mapping[str, object]], *, caption: str = "", left:
     """
     if not rows:
         return html_lines([*([caption] if caption else ()), "(no rows)"])
-    sides = {key: f' style="text-align:{"left" if key in left else "right"}"' for key in rows[0]}
+    sides = {key: f' style="padding:0.1em 0.6em;text-align:{"left" if key in left else "right"}"' for key in rows[0]}
     head = "".join(f'<th scope="col"{sides[key]}>{escape(str(key))}</th>' for key in rows[0])
     lines = ("".join(f"<td{sides[key]}>{escape(figure(row.get(key)))}</td>" for key in rows[0]) for row in rows)
     body = "".join(f"<tr>{line}</tr>" for line in lines)
-    title = f"<caption>{escape(caption)}</caption>" if caption else ""
+    title = f'<caption style="text-align:left;padding:0.3em 0.6em">{escape(caption)}</caption>' if caption else ""
     return f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

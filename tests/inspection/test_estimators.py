@@ -89,6 +89,7 @@ def test_a_report_of_a_regressor_is_in_the_unit_of_the_target(regressor: Tabular
     assert figures["R2"] == pytest.approx(regressor.score(X, PRICE))
     assert figures["mean absolute error"] == pytest.approx(np.abs(regressor.predict(X) - PRICE).mean())
     assert facts["importance"][-1]["column"] == "noise"
+    assert facts["importance_of"] == "R2"
 
 
 @pytest.mark.parametrize("kind", FRAMES)

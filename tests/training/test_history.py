@@ -32,6 +32,6 @@ def test_two_histories_share_nothing() -> None:
 
 def test_a_notebook_shows_the_passes_as_a_table() -> None:
     html = History(epochs=ROWS, stopped="all epochs done", seconds=2.61)._repr_html_()
-    assert "<caption>History: 2 epochs in 2.6 s, all epochs done</caption>" in html
+    assert ">History: 2 epochs in 2.6 s, all epochs done</caption>" in html
     assert html.count("<tr>") == 3
     assert "(no rows)" in History()._repr_html_()

@@ -98,6 +98,7 @@ def write(
     }
     with terminal.bar():
         found = inspection.report(m, held.X, held.y, history=history, about=about, seed=seed, progress=terminal.advance)
+        terminal.advance("drawing", 0.95)
         found.save(place)
     terminal.close_bar()
     return found

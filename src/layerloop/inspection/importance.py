@@ -179,7 +179,7 @@ def _own_names(X: Any) -> tuple[str, ...]:
 
 
 def figure_lost(model: object, loss: AnyLoss | None = None) -> str:
-    """Return the name of the figure that :func:`permutation_importance` measures: "accuracy", "R2", "score", "loss".
+    """Return the figure that :func:`permutation_importance` measures: accuracy, R2, loss, or what `score` gives.
 
     Examples
     --------
@@ -188,10 +188,19 @@ def figure_lost(model: object, loss: AnyLoss | None = None) -> str:
     ('accuracy', 'R2')
     """
     if not isinstance(model, Chain):
-        return "score"
+        return _of_estimator(model)
     named = make_plan(model, loss_of(model) if loss is None else loss).named
     figure = named.row.figure if named is not None else None
     return {"r2": "R2"}.get(figure or "", figure or "loss")
+
+
+def _of_estimator(model: object) -> str:
+    """Return what `score` gives, as scikit-learn has it for classifiers and regressors."""
+    if not hasattr(model, "__sklearn_tags__"):
+        return "score"
+    from sklearn.base import is_classifier, is_regressor
+
+    return "accuracy" if is_classifier(model) else "R2" if is_regressor(model) else "score"
 
 
 def _score(model: object, loss: AnyLoss) -> Callable[[Any, ArrayLike], float]:
