@@ -31,8 +31,8 @@ template <> inline Gemm<double> gemm_of(const Blas &found) { return found.dgemm;
 template <class T> void multiply(T *C, const T *A, const T *B, const Product &p) {
     Gemm<T> gemm = gemm_of<T>(blas());
     if (!gemm) return table_of<T>(kernels()).product(C, A, B, p);
-    const T one = 1, zero = 0;
-    gemm(p.trans_a ? "T" : "N", p.trans_b ? "T" : "N", &p.m, &p.n, &p.k, &one, A, &p.lda, B, &p.ldb, &zero, C, &p.ldc,
+    const T one = 1, beta = p.adds;
+    gemm(p.trans_a ? "T" : "N", p.trans_b ? "T" : "N", &p.m, &p.n, &p.k, &one, A, &p.lda, B, &p.ldb, &beta, C, &p.ldc,
          1, 1);
 }
 

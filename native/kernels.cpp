@@ -299,7 +299,7 @@ template <class T> void average(T *a, const T *w, T share, size_t count) {
 template <class T> void product(T *C, const T *A, const T *B, const Product &p) {
     for (int64_t j = 0; j < p.n; ++j) {
         T *__restrict c = C + j * p.ldc;
-        for (int64_t i = 0; i < p.m; ++i) c[i] = 0;
+        for (int64_t i = 0; i < p.m && !p.adds; ++i) c[i] = 0;
         for (int64_t l = 0; l < p.k; ++l) {
             T b = p.trans_b ? B[j + l * p.ldb] : B[l + j * p.ldb];
             if (p.trans_a)

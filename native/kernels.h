@@ -54,10 +54,11 @@ template <class T> struct Table {
     void (*product)(T *C, const T *A, const T *B, const struct Product &p);
 };
 
-// Column-major C (m, n) <- op(A) (m, k) op(B) (k, n), with leading dimensions.
+// Column-major C (m, n) <- op(A) (m, k) op(B) (k, n), with leading dimensions; added to what C holds where `adds`.
 struct Product {
     bool trans_a, trans_b;
     int64_t m, n, k, lda, ldb, ldc;
+    bool adds = false;
 };
 
 // Row-major c (rows, width) <- a (rows, k) b (k, width); an entry of a lies at row * a_row + k * a_k. Up to a vector's

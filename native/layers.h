@@ -30,7 +30,7 @@ template <class T> void forward_members(Piece<T> &p, const Batch<T> &b, const La
     size_t block = (layer.n_in + 1) * layer.n_out;
     auto n = (int64_t)p.n, all = (int64_t)(p.n * layer.own), in = (int64_t)layer.n_in, out = (int64_t)layer.n_out;
     for (size_t j = 0; j < layer.own; ++j)
-        multiply(t + j * p.n, z + j * p.n, W + j * block, {false, true, n, out, in, all, out, all});
+        multiply(t + j * p.n, z + j * p.n, W + j * block, {false, true, n, out, in, all, out, all}, *b.watch);
 }
 
 template <class T> const T *given_rows(const Piece<T> &p, const Batch<T> &b, size_t i) {
@@ -40,12 +40,12 @@ template <class T> const T *given_rows(const Piece<T> &p, const Batch<T> &b, siz
 template <class T> void forward_dense(Piece<T> &p, const Batch<T> &b, size_t i) {
     const Layer &layer = b.net.layers[i];
     const Table<T> &k = table_of<T>(kernels());
-    const T *W = b.w + layer.at, *bias = W + layer.n_in * layer.n_out;
+    const T *bias = b.w + layer.at + layer.n_in * layer.n_out;
     T factor = numbers_of<T>(layer)[0], *t = p.t[i];
     Rows2 r = rows_of(p, layer);
     if (layer.own > 1) forward_members(p, b, layer, t, p.node[i]);
     else if (b.sparse && !i) affine_sparse(p, t, b);
-    else affine(p, t, p.node[i], given_rows(p, b, i), W, layer);
+    else affine(p, b, t, p.node[i], given_rows(p, b, i), layer);
     if (factor != 1) layers_of<T>(kernels()).shrink(t, factor, r.width * r.rows);
     if (layer.own > 1) layers_of<T>(kernels()).shift(t, bias, layer.size / layer.own, r);
     k.forward[layer.activation](p.z[i], t, layer.own > 1 ? p.zeros : bias, r.width, r.rows);
@@ -57,8 +57,8 @@ template <class T> void backward_members(Piece<T> &p, const Batch<T> &b, size_t 
     size_t block = (layer.n_in + 1) * layer.n_out;
     auto n = (int64_t)p.n, all = (int64_t)(p.n * layer.own), in = (int64_t)layer.n_in, out = (int64_t)layer.n_out;
     for (size_t j = 0; j < layer.own; ++j) {
-        multiply(dW + j * block, d + j * p.n, z + j * p.n, {true, false, out, in, n, all, all, out});
-        if (q) multiply(q + j * p.n, d + j * p.n, W + j * block, {false, false, n, in, out, all, out, all});
+        multiply(dW + j * block, d + j * p.n, z + j * p.n, {true, false, out, in, n, all, all, out}, *b.watch);
+        if (q) multiply(q + j * p.n, d + j * p.n, W + j * block, {false, false, n, in, out, all, out, all}, *b.watch);
     }
 }
 
@@ -83,9 +83,9 @@ template <class T> void backward_dense(Piece<T> &p, const Batch<T> &b, size_t i)
         return backward_members(p, b, i, dW, q);
     }
     if (b.sparse && !i) slopes_of_sparse(p, b, factor);
-    else weight_gradient(p, dW, p.d[i], p.node[i], given_rows(p, b, i), layer);
+    else weight_gradient(p, b, dW, p.d[i], p.node[i], given_rows(p, b, i), layer);
     table_of<T>(kernels()).row_sums(db, p.d[i], r.width, r.rows);
-    if (q) input_gradient(q, p.d[i], b.w + layer.at, layer, r.rows);
+    if (q) input_gradient(b, q, p.d[i], layer, r.rows);
     if (factor == 1) return;
     k.shrink(dW, factor, layer.n_in * layer.n_out);
     if (q) k.shrink(q, factor, layer.n_in * r.rows);

@@ -1,47 +1,24 @@
-// The door from Python: checks what could reach outside an array, lets go of the interpreter's lock, calls the loops.
+// The door from Python: takes what arguments.h has checked, lets go of the interpreter's lock, calls the loops.
+#include "arguments.h"
 #include "bound.h"
-#include "training.h"
-
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
-#include <nanobind/stl/optional.h>
-#include <nanobind/stl/string.h>
-#include <nanobind/stl/tuple.h>
-#include <nanobind/stl/vector.h>
-
-#include <stdexcept>
-#include <string>
-
-namespace nb = nanobind;
-using namespace nb::literals;
 
 namespace {
-
-template <class T> using In = nb::ndarray<const T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-template <class T> using Out = nb::ndarray<T, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
-template <class T> using Grid = nb::ndarray<T, nb::ndim<2>, nb::c_contig, nb::device::cpu>;
-using Any = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
-// Sparse rows (starts, columns, values) and the weights that they meet
-template <class T>
-using SparseTuple = std::tuple<In<int64_t>, In<int32_t>, In<T>,
-                               nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu>>;
-// kind, n_in, n_out, activation, keeps_t, size, own, skip, numbers, places, counts, rest; see Layer in network.h
-using LayerTuple = std::tuple<int, size_t, size_t, int, bool, size_t, size_t, int64_t, std::vector<double>,
-                              std::vector<int64_t>, std::vector<int64_t>, std::vector<int64_t>>;
-constexpr int KINDS = 11;
-// loss, smoothing, columns, targets, weights; see Wanted in network.h
-template <class T> using WantedTuple = std::tuple<int, double, In<T>, Any, std::optional<In<T>>>;
-// clip_value, clip_norm, l2, parts (start, stop, rate, decay), and for each step decay and share; see around.h
-using PartTuple = std::tuple<size_t, size_t, double, double>;
-using AroundTuple = std::tuple<double, double, double, std::vector<PartTuple>, In<double>, In<double>>;
-// kind, first, second, epsilon, decay, momentum_decay, product; see Rule in training.h
-using Settings = std::tuple<int, double, double, double, double, double, double>;
 
 constexpr size_t BLOCK = 1024;      // rows that are predicted at a time
 constexpr size_t KEPT_ROWS = 1024;  // batches of more rows give their memory back
 
-void require(bool holds, const char *what) {
-    if (!holds) throw std::invalid_argument(what);
+// Lets the handlers of signals run, which Python does on its main thread alone; an error that one raises stays set. It
+// must not be thrown from here: helpers are still at work.
+Answer ask_python() noexcept {
+    nb::gil_scoped_acquire locked;
+    try {
+        nb::module_ threading = nb::module_::import_("threading");
+        if (!threading.attr("current_thread")().is(threading.attr("main_thread")())) return Answer::never_ask_again;
+    } catch (nb::python_error &raised) {  // by a handler that ran in one of these calls
+        raised.restore();
+        return Answer::stop;
+    }
+    return PyErr_CheckSignals() ? Answer::stop : Answer::go_on;
 }
 
 // The networks of one float type.
@@ -69,48 +46,58 @@ template <class T> class Engine {
     Engine(const Engine &) = delete;
     Engine &operator=(const Engine &) = delete;
 
-    size_t train(Out<T> w, Settings settings, In<double> rates, int64_t t, const std::vector<Out<T>> &slots, Any X,
-                 std::optional<double> scale, const WantedTuple<T> &wanted, In<int64_t> order, size_t batch,
-                 Out<double> losses, uint64_t seed, std::optional<SparseTuple<T>> sparse,
-                 const std::vector<Grid<T>> &tables, bool lazy, std::optional<AroundTuple> around,
-                 std::optional<Out<T>> average, std::optional<Out<double>> penalties) {
+    // The steps taken, and what a signal's handler raised where one ended them early.
+    std::tuple<size_t, nb::object> train(Out<T> w, Settings settings, In<double> rates, int64_t t,
+                                         const std::vector<Out<T>> &slots, Any X, std::optional<double> scale,
+                                         const WantedTuple<T> &wanted, In<int64_t> order, size_t batch,
+                                         Out<double> losses, uint64_t seed, std::optional<SparseTuple<T>> sparse,
+                                         const std::vector<Grid<T>> &tables, bool lazy,
+                                         std::optional<AroundTuple> around, std::optional<Out<T>> average,
+                                         std::optional<Out<double>> penalties, int threads) {
         Batch<T> b = batch_of(w.data(), w.size(), X, scale, &wanted);
         check_order(order, X.shape(0));
-        check_labels(b.wanted, X.shape(0), order.data(), order.size());
+        check_labels(net_, b.wanted, X.shape(0), order.data(), order.size());
         require(batch > 0 && losses.size() == (order.size() + batch - 1) / batch, "one loss for each step");
         require(rates.size() == losses.size(), "one rate for each step");
         b.order = order.data();
         b.moving = w.data();
         b.seed = seed;
-        Rule<T> rule = rule_of(settings, rates, t, w, slots);
+        Rule<T> rule = rule_of(net_, settings, rates, t, w, slots);
         size_t most = std::min(batch, order.size()), entries = 0;
-        Sparse<T> rows = sparse_of(sparse, X.shape(0), order.data(), order.size(), batch, entries);
+        Sparse<T> rows = sparse_of(net_, sparse, X.shape(0), order.data(), order.size(), batch, entries);
         Weights<T> table = table_of_weights(rows, tables, slots.size(), lazy);
         require(!around || !sparse, "nothing stands around the steps on sparse rows");
-        Around<T> extras = around_of(around, average, losses.size(), penalties);
+        Around<T> extras = around_of(net_, around, average, losses.size(), penalties);
         if (sparse) b.sparse = &rows;
-        return with_space(most, !!sparse, [&](Workspace<T> &space, Pool &pool) {
-            if (sparse) space.reserve(rows, most, entries);
-            return ::train(space, pool, b, rule, order.size(), batch, losses.data(), table, extras);
-        });
+        size_t taken = 0;
+        try {
+            with_space(b, most, !!sparse, threads, [&](Workspace<T> &space, Pool &pool) {
+                if (sparse) space.reserve(rows, most, entries);
+                taken = ::train(space, pool, b, rule, order.size(), batch, losses.data(), table, extras);
+                return 0;
+            });
+        } catch (const nb::python_error &raised) {
+            return {taken, nb::borrow(raised.value())};
+        }
+        return {taken, nb::none()};
     }
 
     // With a step it is that of a training step, which moves running statistics in w. For sparse rows the gradient of the
     // first layer's weights goes into dW, where their columns occur.
     double gradient(In<T> w, Any X, std::optional<double> scale, const WantedTuple<T> &wanted, Out<T> into,
                     uint64_t seed, std::optional<uint64_t> step, std::optional<SparseTuple<T>> sparse,
-                    std::optional<Grid<T>> dW) {
+                    std::optional<Grid<T>> dW, int threads) {
         Batch<T> b = batch_of(w.data(), w.size(), X, scale, &wanted);
         require(into.size() == net_.size, "the gradient is as long as the parameters");
         b.n = X.shape(0);
         b.seed = seed;
         if (step) b.moving = const_cast<T *>(w.data()), b.step = *step;
-        check_labels(b.wanted, b.n, nullptr, b.n);
+        check_labels(net_, b.wanted, b.n, nullptr, b.n);
         size_t count = piece_count(b.n, net_), entries = 0;
-        Sparse<T> rows = sparse_of(sparse, b.n, nullptr, b.n, b.n, entries);
+        Sparse<T> rows = sparse_of(net_, sparse, b.n, nullptr, b.n, b.n, entries);
         require(!sparse || (dW && dW->shape(0) == rows.d && dW->shape(1) == rows.n_out), "dW is shaped as W");
         if (sparse) b.sparse = &rows;
-        return with_space(b.n, !!sparse, [&](Workspace<T> &space, Pool &pool) {
+        return with_space(b, b.n, !!sparse, threads, [&](Workspace<T> &space, Pool &pool) {
             if (sparse) space.reserve(rows, b.n, entries);
             double value = loss_and_parts(space, pool, b, count);
             const T *sum = sum_parts(space, count, 0, net_.size, into.data());
@@ -123,15 +110,15 @@ template <class T> class Engine {
 
     // Fills outputs (n, K); with targets also returns the mean loss.
     double outputs(In<T> w, Any X, std::optional<double> scale, const std::optional<WantedTuple<T>> &wanted,
-                   Grid<T> into, std::optional<SparseTuple<T>> sparse) {
+                   Grid<T> into, std::optional<SparseTuple<T>> sparse, int threads) {
         Batch<T> b = batch_of(w.data(), w.size(), X, scale, wanted ? &*wanted : nullptr);
         b.n = X.shape(0);
         require(into.shape(0) == b.n && into.shape(1) == net_.K, "outputs are (n, K)");
-        if (wanted) check_labels(b.wanted, b.n, nullptr, b.n);
+        if (wanted) check_labels(net_, b.wanted, b.n, nullptr, b.n);
         size_t count = piece_count(b.n, net_), entries = 0;
-        Sparse<T> rows = sparse_of(sparse, b.n, nullptr, b.n, b.n, entries);
+        Sparse<T> rows = sparse_of(net_, sparse, b.n, nullptr, b.n, b.n, entries);
         if (sparse) b.sparse = &rows;
-        return with_space(b.n, false, [&](Workspace<T> &space, Pool &pool) {
+        return with_space(b, b.n, false, threads, [&](Workspace<T> &space, Pool &pool) {
             pool.run((uint32_t)count,
                      [&](uint32_t i) { outputs_of(space.pieces[i], b, i, count, into.data(), wanted.has_value()); });
             double sum = 0;
@@ -142,13 +129,13 @@ template <class T> class Engine {
 
     // Fills outputs (n, K) block by block, in room for one block; returns false at the first rows that are not finite,
     // which are looked at while they are loaded.
-    bool predict(In<T> w, Any X, std::optional<double> scale, Grid<T> into) {
+    bool predict(In<T> w, Any X, std::optional<double> scale, Grid<T> into, int threads) {
         Batch<T> b = batch_of(w.data(), w.size(), X, scale, nullptr);
         size_t n = X.shape(0), K = net_.K, most = std::min(n, BLOCK);
         require(into.shape(0) == n && into.shape(1) == K, "outputs are (n, K)");
-        return with_space(most, false, [&](Workspace<T> &space, Pool &pool) {
+        return with_space(b, most, false, threads, [&](Workspace<T> &space, Pool &pool) {
             std::atomic<bool> finite{true};
-            for (size_t start = 0; start < n && finite; start += BLOCK) {
+            for (size_t start = 0; start < n && finite && !b.watch->stopped(); start += BLOCK) {
                 b.n = std::min(BLOCK, n - start);
                 space.reserve(net_, b.n);
                 size_t count = piece_count(b.n, net_);
@@ -173,9 +160,9 @@ template <class T> class Engine {
             require(into[i].shape(0) == b.n * net_.layers[i].times && into[i].shape(1) == net_.layers[i].n_out,
                     "outputs are (rows, n_out)");
         size_t entries = 0;
-        Sparse<T> rows = sparse_of(sparse, b.n, nullptr, b.n, b.n, entries);
+        Sparse<T> rows = sparse_of(net_, sparse, b.n, nullptr, b.n, b.n, entries);
         if (sparse) b.sparse = &rows;
-        with_space(b.n, false, [&](Workspace<T> &space, Pool &) {
+        with_space(b, b.n, false, 1, [&](Workspace<T> &space, Pool &) {
             Piece<T> &p = space.pieces[0];
             p.reserve(net_, b.n);
             p.n = b.n;
@@ -213,6 +200,7 @@ template <class T> class Engine {
     void outputs_of(Piece<T> &p, const Batch<T> &b, size_t i, size_t count, T *into, bool with_loss) {
         size_t from = begin_of(i, b.n, count);
         p.n = begin_of(i + 1, b.n, count) - from;
+        if (b.watch->look()) return;
         load_rows(p, b, from);
         forward_loop(p, b);
         const T *P = head_forward(p, b);
@@ -244,107 +232,23 @@ template <class T> class Engine {
         Rows<T> rows{};
         if (scale) rows.bytes = (const uint8_t *)X.data(), rows.scale = (T)*scale;
         else rows.floats = (const T *)X.data();
-        return {net_, w, rows, wanted ? wanted_of(*wanted, X.shape(0)) : Wanted<T>{}};
+        return {net_, w, rows, wanted ? wanted_of(net_, *wanted, X.shape(0)) : Wanted<T>{}};
     }
 
-    // Checks the entries of `count` rows; `most` becomes the largest number of them in a batch.
-    Sparse<T> sparse_of(const std::optional<SparseTuple<T>> &given, size_t n, const int64_t *order, size_t count,
-                        size_t batch, size_t &most) const {
-        if (!given) return {};
-        const auto &[starts, columns, values, W] = *given;
-        require(starts.size() == n + 1 && columns.size() == values.size(), "sparse rows of another length");
-        require(W.shape(1) == net_.layers.front().n_out && !net_.n_in, "weights of another width");
-        for (size_t i = 0, entries = 0; i < count; ++i) {
-            size_t row = order ? (size_t)order[i] : i;
-            int64_t from = starts.data()[row], to = starts.data()[row + 1];
-            require(0 <= from && from <= to && (uint64_t)to <= columns.size(), "a row of sparse data lies outside them");
-            for (int64_t e = from; e < to; ++e)
-                if ((uint32_t)columns.data()[e] >= W.shape(0)) throw nb::index_error("a column lies outside the rows");
-            entries = (i % batch ? entries : 0) + (size_t)(to - from);
-            most = std::max(most, entries);
-        }
-        return {starts.data(), columns.data(), values.data(), W.shape(0), W.shape(1), W.data(), nullptr};
-    }
-
-    static Weights<T> table_of_weights(const Sparse<T> &rows, const std::vector<Grid<T>> &tables, size_t slots,
-                                       bool lazy) {
-        if (!rows.starts) return {};
-        require(tables.size() == slots + 1, "the first layer's weights and one table for each slot");
-        for (const auto &t : tables) require(t.shape(0) == rows.d && t.shape(1) == rows.n_out, "tables shaped as W");
-        return {tables[0].data(), slots > 0 ? tables[1].data() : nullptr, slots > 1 ? tables[2].data() : nullptr, lazy};
-    }
-
-    Wanted<T> wanted_of(const WantedTuple<T> &given, size_t n) const {
-        const auto &[loss, smoothing, columns, y, weights] = given;
-        require(loss >= 0 && loss < LOSS_COUNT && columns.size() == net_.K, "unknown loss, or not a number for each output");
-        require(!weights || weights->size() == n, "as many weights as rows");
-        require(y.ndim() > 0 && y.shape(0) == n, "as many targets as rows");
-        Wanted<T> found{(Loss)loss, (T)smoothing, columns.data(), nullptr, nullptr, weights ? weights->data() : nullptr};
-        if (y.ndim() == 1 && !is_by_entry(found.loss)) {
-            require(y.dtype() == nb::dtype<int64_t>(), "class indices are int64");
-            found.index = (const int64_t *)y.data();
-            return found;
-        }
-        require(y.ndim() == 2 && y.shape(1) == net_.K && y.dtype() == nb::dtype<T>(), "target rows are (n, K)");
-        found.rows = (const T *)y.data();
-        return found;
-    }
-
-    static void check_order(const In<int64_t> &order, size_t n) {
-        for (size_t i = 0; i < order.size(); ++i)
-            if ((uint64_t)order.data()[i] >= n) throw nb::index_error("a row number lies outside the data");
-    }
-
-    void check_labels(const Wanted<T> &wanted, size_t n, const int64_t *order, size_t count) const {
-        if (!wanted.index) return;
-        for (size_t i = 0; i < count; ++i) {
-            size_t row = order ? (size_t)order[i] : i;
-            if (row >= n || (uint64_t)wanted.index[row] >= net_.K)
-                throw nb::index_error("a class index lies outside the outputs");
-        }
-    }
-
-    Rule<T> rule_of(const Settings &settings, const In<double> &rates, int64_t t, Out<T> &w,
-                    const std::vector<Out<T>> &slots) const {
-        auto [kind, first, second, epsilon, decay, momentum_decay, product] = settings;
-        size_t needed = kind == descent_rule ? 0 : kind < adam_rule ? 1 : 2;
-        require(kind >= 0 && kind < RULE_COUNT && slots.size() == needed, "a state of another rule");
-        for (const auto &slot : slots) require(slot.size() == net_.size, "a state of another length");
-        T *u = needed > 0 ? slots[0].data() : nullptr, *v = needed > 1 ? slots[1].data() : nullptr;
-        return {kind, first, second, epsilon, decay, momentum_decay, product, rates.data(), w.data(), u, v, t};
-    }
-
-    Around<T> around_of(const std::optional<AroundTuple> &given, std::optional<Out<T>> &average, size_t steps,
-                        std::optional<Out<double>> &penalties) const {
-        Around<T> a;
-        require(!penalties || (given && penalties->size() == steps), "one penalty for each step with a decay around it");
-        if (!given) return a;
-        const auto &[clip_value, clip_norm, l2, parts, decays, shares] = *given;
-        require(decays.size() == steps && shares.size() == steps, "one decay and one share for each step");
-        require(!average || average->size() == net_.size, "an average of another length");
-        a.used = true, a.clip_value = clip_value, a.clip_norm = clip_norm, a.l2 = l2;
-        for (auto [start, stop, rate, decay] : parts) {
-            require(start <= stop && stop <= net_.size, "a part lies outside the parameters");
-            a.parts.push_back({start, stop, rate, decay, {}, 1});
-        }
-        a.decays = decays.data(), a.shares = shares.data(), a.average = average ? average->data() : nullptr;
-        for (size_t i = 0; i < steps; ++i) require(average || shares.data()[i] == 0, "a share of no average");
-        if (penalties) a.penalties = penalties->data();
-        if (a.bounds_norm()) a.gradient = buffer<T>(net_.size);
-        if (a.bounds_norm() || a.penalties) a.squares = buffer<double>(net_.size / UPDATE_BLOCK + 1);
-        return a;
-    }
-
-    // Threads to use: as many as asked for, as the BLAS of this process may use, and as there are pieces of work.
-    int threads_for(size_t count) const {
-        int allowed = OneBlasThread::allowed();
+    // Threads to use where there is work for several: as many as there are cores to compute on, and as asked for (not 0)
+    // or else as the BLAS of this process may use.
+    int threads_for(size_t count, int asked) const {
+        int allowed = asked ? asked : OneBlasThread::allowed();
         int most = allowed ? std::min(threads_, allowed) : threads_;
         return count > 1 ? most : 1;
     }
 
-    template <class F> auto with_space(size_t n, bool shared, F &&work) {
+    // Throws what a signal's handler raised meanwhile.
+    template <class F> auto with_space(Batch<T> &b, size_t n, bool shared, int asked, F &&work) {
         size_t count = piece_count(n, net_) + shared;
-        PoolLease lease(threads_for(count));
+        Watch watch(&ask_python);
+        b.watch = &watch;
+        PoolLease lease(threads_for(count, asked), watch);
         OneBlasThread one;
         std::unique_ptr<Workspace<T>> space;
         if (idle_.empty()) space = std::make_unique<Workspace<T>>();
@@ -355,6 +259,7 @@ template <class T> class Engine {
             return work(*space, lease.pool());
         }();
         if (space->rows <= KEPT_ROWS) idle_.push_back(std::move(space));
+        if (watch.stopped()) throw nb::python_error();
         return result;
     }
 };
@@ -365,12 +270,13 @@ template <class T> void bind(nb::module_ &m, const char *name) {
         .def("train", &Engine<T>::train, "w"_a, "settings"_a, "rates"_a, "t"_a, "slots"_a, "X"_a, "scale"_a.none(),
              "wanted"_a, "order"_a, "batch"_a, "losses"_a, "seed"_a, "sparse"_a.none() = nb::none(),
              "tables"_a = std::vector<Grid<T>>(), "lazy"_a = false,
-             "around"_a.none() = nb::none(), "average"_a.none() = nb::none(), "penalties"_a.none() = nb::none())
+             "around"_a.none() = nb::none(), "average"_a.none() = nb::none(), "penalties"_a.none() = nb::none(),
+             "threads"_a = 0)
         .def("gradient", &Engine<T>::gradient, "w"_a, "X"_a, "scale"_a.none(), "wanted"_a, "into"_a, "seed"_a,
-             "step"_a.none(), "sparse"_a.none() = nb::none(), "dW"_a.none() = nb::none())
+             "step"_a.none(), "sparse"_a.none() = nb::none(), "dW"_a.none() = nb::none(), "threads"_a = 0)
         .def("outputs", &Engine<T>::outputs, "w"_a, "X"_a, "scale"_a.none(), "wanted"_a.none(), "into"_a,
-             "sparse"_a.none() = nb::none())
-        .def("predict", &Engine<T>::predict, "w"_a, "X"_a, "scale"_a.none(), "into"_a)
+             "sparse"_a.none() = nb::none(), "threads"_a = 0)
+        .def("predict", &Engine<T>::predict, "w"_a, "X"_a, "scale"_a.none(), "into"_a, "threads"_a = 0)
         .def("activations", &Engine<T>::activations, "w"_a, "X"_a, "into"_a, "sparse"_a.none() = nb::none());
 }
 
@@ -411,6 +317,7 @@ NB_MODULE(_native, m) {
     bind<double>(m, "Engine64");
     m.def("select_isa", [](const std::string &name) { return select_isa(name.c_str()); }, "name"_a);
     m.def("isa", [] { return std::string(kernels().isa); });
+    m.def("blas_threads", &OneBlasThread::allowed);
     m.def("use_blas", &use_blas, "sgemm"_a, "dgemm"_a, "set_threads"_a, "get_threads"_a);
     m.def("products_bound", &products_bound, "widths"_a, "batch"_a, "steps"_a, "blas_threads"_a, "halved"_a);
 }

@@ -8,9 +8,9 @@
 #include "memory.h"
 #include "pool.h"
 #include "sparse.h"
+#include "watch.h"
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <cstring>
 #include <utility>
@@ -96,6 +96,7 @@ template <class T> struct Batch {
     const Sparse<T> *sparse = nullptr;  // instead of rows: then the first layer of the network has no inputs
     T *moving = nullptr;  // w where a training step may move running statistics; null in prediction
     uint64_t seed = 0, step = 0;  // what the masks of a training step come from
+    Watch *watch = nullptr;  // of the call that computes it
 };
 
 // A batch is cut into pieces by its size and the network's alone, never by the number of threads: sums over pieces are
@@ -270,68 +271,20 @@ template <class T> void load_wanted(Piece<T> &p, const Batch<T> &b, size_t from)
 
 // -- the two loops -----------------------------------------------------------------------------------------------
 
-// Whether the products of this layer go by tiles: where the instruction set has registers for them and the matrices stay
-// in the second-level cache unpacked (measured up to these widths). A few rows alone would leave most lanes empty.
-template <class T> bool tiled(const Layer &layer, size_t n) {
-    return tiles_of<T>(kernels()) && n >= 8 && layer.n_out <= 512 && layer.n_in <= 1024;
-}
-
-// T (n_out, n) <- W^T x^T from rows x (n, n_in), by tiles along the outputs, which `side` holds as rows
-template <class T> void affine_rows(Piece<T> &p, T *t, const T *x, const T *W, const Layer &layer) {
-    size_t in = layer.n_in, out = layer.n_out, ldb = out;
-    if (out % ROOM) {  // the last row of W has no room behind it
-        ldb = padded(out);
-        for (size_t i = 0; i < in; ++i) std::memcpy(p.wide + i * ldb, W + i * out, out * sizeof(T));
-        W = p.wide;
-    }
-    tiles_of<T>(kernels())(p.side, x, W, {p.n, out, in, in, 1, ldb, out});
-    table_of<T>(kernels()).transpose(t, p.side, p.n, out);
-}
-
-// T (n_out, n) <- W^T Z, from the rows x (n, n_in) in the first layer
-template <class T> void affine(Piece<T> &p, T *t, const T *z, const T *x, const T *W, const Layer &layer) {
-    size_t n = p.n * layer.times;
-    auto rows = (int64_t)n, in = (int64_t)layer.n_in, out = (int64_t)layer.n_out;
-    if (tiled<T>(layer, n)) {
-        if (x) return affine_rows(p, t, x, W, layer);
-        return tiles_of<T>(kernels())(t, W, z, {layer.n_out, n, layer.n_in, 1, layer.n_out, n, n});
-    }
-    if (x) multiply(t, x, W, {true, true, rows, out, in, in, out, rows});
-    else multiply(t, z, W, {false, true, rows, out, in, rows, out, rows});
-}
-
-// dW (n_in, n_out) <- Z D^T, from the rows x (n, n_in) in the first layer; by tiles along the outputs, D turned to rows
-template <class T> void weight_gradient(Piece<T> &p, T *dW, const T *d, const T *z, const T *x, const Layer &layer) {
-    size_t n = p.n * layer.times;
-    auto rows = (int64_t)n, in = (int64_t)layer.n_in, out = (int64_t)layer.n_out;
-    if (tiled<T>(layer, n)) {
-        table_of<T>(kernels()).transpose(p.side, d, layer.n_out, n);
-        size_t a_row = x ? 1 : n, a_k = x ? layer.n_in : 1;
-        Tiles shape{layer.n_in, layer.n_out, n, a_row, a_k, layer.n_out, layer.n_out};
-        return tiles_of<T>(kernels())(dW, x ? x : z, p.side, shape);
-    }
-    if (x) multiply(dW, d, x, {true, true, out, in, rows, rows, in, out});
-    else multiply(dW, d, z, {true, false, out, in, rows, rows, rows, out});
-}
-
-// Q (n_in, n) <- W D
-template <class T> void input_gradient(T *q, const T *d, const T *W, const Layer &layer, size_t n) {
-    auto rows = (int64_t)n, in = (int64_t)layer.n_in, out = (int64_t)layer.n_out;
-    if (tiled<T>(layer, n))
-        return tiles_of<T>(kernels())(q, W, d, {layer.n_in, n, layer.n_out, layer.n_out, 1, n, n});
-    multiply(q, d, W, {false, false, rows, in, out, rows, out, rows});
-}
-
-// T (n_out, n) <- W^T X^T
-template <class T> void affine_sparse(Piece<T> &p, T *t, const Batch<T> &b) {
-    sparse_rows(p.side, *b.sparse, b.order, p.from, p.n);
-    table_of<T>(kernels()).transpose(t, p.side, p.n, b.sparse->n_out);
-}
-
+#include "layer_products.h"
 #include "layers.h"
 
+// Whether to stop before a layer; one that is done in microseconds is not worth a look.
+template <class T> bool told_to_stop(const Piece<T> &p, const Batch<T> &b, const Layer &layer) {
+    constexpr size_t WORTH = 1 << 16;  // entries
+    return b.watch->stopped() || (p.n * layer.times * (layer.n_in + layer.n_out) > WORTH && b.watch->look());
+}
+
 template <class T> void forward_loop(Piece<T> &p, const Batch<T> &b) {
-    for (size_t i = 0; i < b.net.layers.size(); ++i) forward_layer(p, b, i);
+    for (size_t i = 0; i < b.net.layers.size(); ++i) {
+        if (told_to_stop(p, b, b.net.layers[i])) p.node[i + 1] = p.z[i];
+        else forward_layer(p, b, i);
+    }
 }
 
 // Entries that the mean loss is a mean over: rows of all members, times the outputs where it is taken over those too.
@@ -367,6 +320,7 @@ template <class T> double loss_of(Piece<T> &p, const Batch<T> &b) {
 
 template <class T> void backward_loop(Piece<T> &p, const Batch<T> &b) {
     for (size_t i = b.net.layers.size(); i-- > 0;) {
+        if (told_to_stop(p, b, b.net.layers[i])) return;
         backward_layer(p, b, i);
         for (size_t j = i + 1; i && j < b.net.layers.size(); ++j)  // the ways around that begin at this layer's input
             if (b.net.layers[j].skip == (int64_t)i)
@@ -374,11 +328,12 @@ template <class T> void backward_loop(Piece<T> &p, const Batch<T> &b) {
     }
 }
 
-// One piece of a batch from its rows to its gradient.
+// One piece of a batch from its rows to its gradient; what it leaves is of no worth once the watch says stop.
 template <class T> void both_loops(Workspace<T> &space, const Batch<T> &b, size_t i, size_t count) {
     Piece<T> &p = space.pieces[i];
     size_t from = begin_of(i, b.n, count);
     p.n = begin_of(i + 1, b.n, count) - from;
+    if (b.watch->look()) return;
     load_rows(p, b, from);
     load_wanted(p, b, from);
     forward_loop(p, b);

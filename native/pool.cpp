@@ -106,7 +106,11 @@ void Pool::wait_for_end(uint32_t tasks) {
     }
     std::unique_lock<std::mutex> lock(mutex_);
     caller_sleeps_ = true;
-    end_.wait(lock, [&] { return done_.load() == tasks; });
+    while (!end_.wait_for(lock, Watch::EVERY, [&] { return done_.load() == tasks; })) {
+        lock.unlock();  // to ask takes the interpreter's lock
+        if (watch) watch->look();
+        lock.lock();
+    }
     caller_sleeps_ = false;
 }
 
@@ -137,14 +141,17 @@ Pool *pool_of(int threads) {
 
 }  // namespace
 
-PoolLease::PoolLease(int threads) : pool_(&alone()) {
+PoolLease::PoolLease(int threads, Watch &watch) : pool_(&alone()) {
     if (threads < 2) return;
     if (owner != (long)getpid()) taken = false;  // whoever held it at the fork is not in this process
     if (taken.exchange(true)) return;
     leased_ = true;
     pool_ = pool_of(threads);
+    pool_->watch = &watch;
 }
 
 PoolLease::~PoolLease() {
-    if (leased_) taken = false;
+    if (!leased_) return;
+    pool_->watch = nullptr;
+    taken = false;
 }

@@ -2,6 +2,8 @@
 // too, so a helper that the system keeps waiting delays nothing but a task it holds. Idle helpers spin briefly, then
 // sleep: a busy machine is not made busier, and a caller without helpers does all the work itself.
 #pragma once
+#include "watch.h"
+
 #include <atomic>
 #include <condition_variable>
 #include <cstdint>
@@ -26,6 +28,9 @@ class Pool {
         }
         phase(tasks, [](void *given, uint32_t i) { (*static_cast<std::remove_reference_t<F> *>(given))(i); }, &f);
     }
+
+    // Looked at while the caller waits for helpers; null where nobody can be told to stop. The caller's.
+    Watch *watch = nullptr;
 
   private:
     using Call = void (*)(void *, uint32_t);
@@ -53,7 +58,7 @@ class Pool {
 // interpreter's lock held; the pool is made anew when `threads` changes and in a child of fork, which has no helpers.
 class PoolLease {
   public:
-    explicit PoolLease(int threads);
+    PoolLease(int threads, Watch &watch);
     ~PoolLease();
     PoolLease(const PoolLease &) = delete;
     PoolLease &operator=(const PoolLease &) = delete;

@@ -28,7 +28,7 @@ template <class T> void hold(const Net &net, T *w, T *kept, bool back) {
 }
 
 // One step for each `batch` entries of order (rows); losses before each update go into `losses`. Returns the steps
-// taken: a loss that is not finite ends the stretch without its update. `table` are the first layer's weights where the
+// taken: a loss that is not finite, or a watch that says stop, ends the stretch without its update. `table` are the first layer's weights where the
 // rows are sparse.
 template <class T>
 size_t train(Workspace<T> &space, Pool &pool, Batch<T> b, Rule<T> &rule, size_t rows, size_t batch, double *losses,
@@ -42,6 +42,7 @@ size_t train(Workspace<T> &space, Pool &pool, Batch<T> b, Rule<T> &rule, size_t 
         size_t count = piece_count(b.n, b.net);
         b.step = (uint64_t)rule.t;
         losses[step] = (double)(T)loss_and_parts(space, pool, b, count);
+        if (b.watch->stopped()) return step;
         if (!std::isfinite(losses[step])) return step;
         hold(b.net, rule.w, space.kept.get(), false);
         if (around.used) {

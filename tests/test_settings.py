@@ -1,15 +1,14 @@
-"""Settings: the two float types, whole numbers, cores and threads."""
+"""Settings: the two float types, whole numbers, and threads."""
 
 from __future__ import annotations
-
-import os
 
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
+from layerloop.cores import core_count, requested
 from layerloop.errors import SettingError, UnknownNameError
-from layerloop.settings import blas_threads, core_count, float_name, whole
+from layerloop.settings import blas_threads, float_name, whole
 
 
 @pytest.mark.parametrize("dtype", ["float32", np.float32, np.dtype("float32"), np.dtype(">f4")])
@@ -46,17 +45,6 @@ def test_what_is_not_whole_or_too_small_is_refused(value: object) -> None:
         whole(value, "n", least=1)
 
 
-def test_cores_are_those_of_the_affinity_mask(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 3, 5}, raising=False)
-    assert core_count() == 3
-
-
-def test_cores_without_an_affinity_mask_are_those_of_the_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    monkeypatch.setattr(os, "cpu_count", lambda: None)
-    assert core_count() == 1
-
-
 def blas_counts() -> list[int]:
     return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
 
@@ -67,6 +55,24 @@ def test_blas_threads_are_set_inside_and_given_back_after() -> None:
     with blas_threads(1):
         assert blas_counts() == [1] * len(before)
     assert blas_counts() == before
+
+
+def test_blas_threads_are_given_back_after_an_error_too() -> None:
+    before = blas_counts()
+    with pytest.raises(ZeroDivisionError), blas_threads(1):
+        raise ZeroDivisionError
+    assert (blas_counts(), requested.get()) == (before, 0)
+
+
+def test_what_is_to_be_deterministic_holds_blas_to_one_thread_and_leaves_the_workers() -> None:
+    before = blas_counts()
+    with blas_threads(3, deterministic=True):
+        assert (set(blas_counts()), requested.get()) == ({1}, 3)
+    with blas_threads(3):
+        assert (set(blas_counts()), requested.get()) == ({3}, 3)
+        with blas_threads(None, deterministic=True):
+            assert (set(blas_counts()), requested.get()) == ({1}, min(3, core_count()))
+    assert (blas_counts(), requested.get()) == (before, 0)
 
 
 def test_none_leaves_blas_alone() -> None:

@@ -426,10 +426,10 @@ def make_rows(m: Chain, X: Samples, y: ArrayLike, plan: Plan, weights: ArrayLike
     samples, single = as_rows(X, m.architecture.n_in)
     targets = targets_for(m, _as_batch(y, single), plan, len(samples))
     rows, scale = m.ready(samples)
-    return Rows(rows, targets, scale, _weights_for(m, weights, plan, len(samples)))
+    return Rows(rows, targets, scale, weights_for(m, weights, plan, len(samples)))
 
 
-def _weights_for(m: Chain, weights: ArrayLike | None, plan: Plan, rows: int) -> Floats | None:
+def weights_for(m: Chain, weights: ArrayLike | None, plan: Plan, rows: int) -> Floats | None:
     """Return weights in the network's type, once it is sure that the loss takes them."""
     if weights is None:
         return None
@@ -631,7 +631,7 @@ def evaluate(
     samples, single = as_rows(X, m.architecture.n_in)
     targets = targets_for(m, _as_batch(y, single), plan, len(samples))
     w = None if weights is None else normalised(weights, len(samples))
-    own = _weights_for(m, w, plan, len(samples))
+    own = weights_for(m, w, plan, len(samples))
     outputs = np.empty((len(samples), m.architecture.n_out), m.dtype)
     total = 0.0
     for part in blocks(len(samples)):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
+from layerloop.cores import core_count, requested
 from layerloop.errors import SettingError, look_up
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 # The float types an engine computes in; nothing else is taken, so nothing is promoted in silence.
 FLOATS: Mapping[str, str] = {"float32": "float32", "float64": "float64"}
@@ -46,24 +46,31 @@ def whole(value: object, name: str, *, least: int) -> int:
     return number
 
 
-def core_count() -> int:
-    """Return the number of cores that this process may use, by its affinity mask where there is one."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def blas_threads(threads: int | None, *, deterministic: bool = False) -> AbstractContextManager[None]:
+    """Return a context in which BLAS and the compiled engine's workers use `threads` threads; None asks for nothing.
 
-
-def blas_threads(threads: int | None) -> AbstractContextManager[object]:
-    """Return a context in which BLAS uses `threads` threads; None leaves BLAS as the process has it.
+    `deterministic` holds BLAS to one thread, so that its sums are always taken in the same order, and leaves the
+    workers, whose bits do not depend on how many they are.
 
     Raises
     ------
     SettingError
         When `threads` is below 1.
     """
-    if threads is None:
+    if threads is None and not deterministic:
         return nullcontext()
-    count = whole(threads, "threads", least=1)
-    from threadpoolctl import threadpool_limits
+    return _held(None if threads is None else whole(threads, "threads", least=1), deterministic)
 
-    return threadpool_limits(count, user_api="blas")  # type: ignore[no-any-return]
+
+@contextmanager
+def _held(threads: int | None, deterministic: bool) -> Iterator[None]:
+    from threadpoolctl import ThreadpoolController
+
+    blas = ThreadpoolController().select(user_api="blas")
+    allowed = [core_count(), *(library.num_threads for library in blas.lib_controllers)]
+    token = requested.set(min(allowed) if threads is None else threads)
+    try:
+        with blas.limit(limits=1 if deterministic else threads):
+            yield
+    finally:
+        requested.reset(token)

@@ -3,12 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import multiprocessing
-import os
-import subprocess
-import sys
-import threading
-import time
 from itertools import product
 
 import numpy as np
@@ -16,7 +10,7 @@ import pytest
 
 from both_engines import ISAS, TOLERANCE, Case, far, instructions
 from every_loss import PAIRS
-from layerloop import Chain, DataLoader, train
+from layerloop import Chain
 from layerloop.engine import ReferenceEngine, Rows, engine_name, make_engine, native
 from layerloop.errors import SettingError
 from layerloop.layers import ACTIVATIONS, Dense
@@ -362,47 +356,7 @@ def test_the_threads_of_the_blas_are_as_before() -> None:
     assert count() == before
 
 
-# -- threads, processes, instruction sets ------------------------------------------------------------------------------
-
-SCRIPT = """
-import hashlib, sys
-import numpy as np
-from layerloop import Adam, Chain, DataLoader, Dense, params, train
-from layerloop.engine import native
-native.core_count = lambda: int(sys.argv[1])
-rng = np.random.default_rng(0)
-digest = hashlib.sha256()
-for dtype in ("float32", "float64"):
-    X, y = rng.normal(size=(1500, 60)).astype(dtype), rng.integers(4, size=1500)
-    m = Chain(Dense(60, 90, "gelu"), Dense(90, 50, "tanh"), Dense(50, 4), "softmax", dtype=dtype)
-    assert m.engine.name == "native"
-    train(m, DataLoader((X, y), batchsize=256), optimizer=Adam(0.01), epochs=3)
-    digest.update(m.flat.tobytes() + m(X).tobytes())
-print(native.facts()["instructions"], float(np.abs(params(m).w).sum()), digest.hexdigest())
-"""
-
-
-def run(*arguments: str, **environment: str) -> list[str]:
-    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "LAYERLOOP_ENGINE": "native", **environment}
-    done = subprocess.run(
-        [sys.executable, "-c", SCRIPT, *arguments], env=variables, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.split()
-
-
-def test_fresh_processes_and_any_number_of_workers_give_the_same_bits() -> None:
-    results = {tuple(run(workers, OPENBLAS_NUM_THREADS="4")) for workers in ("1", "2", "3", "4", "2", "2")}
-    assert len(results) == 1
-
-
-@pytest.mark.parametrize("isa", ISAS)
-def test_every_instruction_set_can_be_forced_and_agrees(isa: str) -> None:
-    with instructions(isa):  # skips where there is none
-        pass
-    name, total, _ = run("2", LAYERLOOP_ISA=isa)
-    assert name == isa
-    assert float(total) == pytest.approx(float(run("2")[1]), rel=1e-6)
+# -- instruction sets, products ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("isa", ISAS)
@@ -426,96 +380,6 @@ def test_the_plain_products_stand_in_for_a_blas() -> None:
     finally:
         assert native._native.use_blas(*next(native.candidates())[:4])
     assert far(slopes[1], slopes[0]) < 1e-12
-
-
-def small(seed: int = 0, epochs: int = 5) -> np.ndarray:
-    """A network trained with helpers: large enough for two pieces a batch."""
-    rng = np.random.default_rng(seed)
-    X, y = rng.normal(size=(1024, 60)).astype("float32"), rng.integers(4, size=1024)
-    m = Chain(Dense(60, 90, "tanh"), Dense(90, 4), "softmax")
-    m._engine = make_engine(m.architecture, m.dtype, "native")
-    train(m, DataLoader((X, y), batchsize=256), optimizer=Adam(0.01), epochs=epochs)
-    return m.flat
-
-
-def into(queue: multiprocessing.Queue) -> None:
-    queue.put(small())
-
-
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
-def test_a_child_process_trains_after_its_parent_has(method: str) -> None:
-    if method not in multiprocessing.get_all_start_methods():
-        pytest.skip(f"this system has no {method}")
-    expected, context = small(), multiprocessing.get_context(method)
-    queue = context.Queue()
-    child = context.Process(target=into, args=(queue,))
-    child.start()
-    got = queue.get(timeout=60)
-    child.join(timeout=60)
-    assert child.exitcode == 0
-    np.testing.assert_array_equal(got, expected)
-    np.testing.assert_array_equal(small(), expected)
-
-
-def test_several_python_threads_train_at_once() -> None:
-    alone = [small(seed) for seed in range(4)]
-    together: list[np.ndarray | None] = [None] * 4
-
-    def one(seed: int) -> None:
-        together[seed] = small(seed)
-
-    threads = [threading.Thread(target=one, args=(seed,)) for seed in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for a, b in zip(alone, together, strict=True):
-        np.testing.assert_array_equal(a, b)
-
-
-def test_one_engine_serves_several_python_threads() -> None:
-    case = Case((60, 90, 4), n=256)
-    expected = case.trained(case.native, Adam())[0]
-    found: list[np.ndarray] = []
-    threads = [threading.Thread(target=lambda: found.append(case.trained(case.native, Adam())[0])) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(found) == 4
-    for w in found:
-        np.testing.assert_array_equal(w, expected)
-
-
-@pytest.mark.skipif(os.name == "nt", reason="signals are sent otherwise there")
-def test_ctrl_c_is_heard_within_a_fifth_of_a_second() -> None:
-    code = """
-import sys, time, numpy as np
-from layerloop import Chain, DataLoader, Dense, train
-m = Chain(Dense(300, 300, "tanh"), Dense(300, 4), "softmax")
-X, y = np.zeros((20000, 300), "float32"), np.zeros(20000, int)
-said = []
-def ready():
-    if not said:
-        said.append(1)
-        print("ready", flush=True)
-try:
-    train(m, DataLoader((X, y), batchsize=128), epochs=10000, callbacks=ready)
-except KeyboardInterrupt:
-    print(time.time(), flush=True)
-"""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path), "LAYERLOOP_ENGINE": "native"}
-    child = subprocess.Popen([sys.executable, "-c", code], env=environment, stdout=subprocess.PIPE, text=True)
-    assert child.stdout is not None
-    assert child.stdout.readline() == "ready\n"
-    time.sleep(0.3)
-    sent = time.time()
-    child.send_signal(2)
-    heard = float(child.stdout.readline())
-    child.stdout.close()
-    assert child.wait(timeout=60) == 0
-    assert heard - sent < 0.2
 
 
 # -- which engine runs -------------------------------------------------------------------------------------------------

@@ -33,6 +33,20 @@ def test_multinomial_logistic_regression_reaches_the_optimum_of_scikit_learn(dty
     assert history.stopped.startswith("converged")
 
 
+def test_whole_weights_are_rows_that_stand_several_times() -> None:
+    rng = np.random.default_rng(0)
+    rows, target, times = rng.normal(size=(2100, 5)), rng.normal(size=2100), rng.integers(3, size=2100)  # three blocks
+    m = Chain(Dense(5, 1), dtype="float64")
+    history = lbfgs(m, rows, target, loss="mse", max_iter=200, tolerance=1e-10, weights=7.0 * times)
+    A = np.column_stack([rows, np.ones(2100)])
+    exact = np.linalg.lstsq(A.repeat(times, axis=0), target.repeat(times), rcond=None)[0]
+    np.testing.assert_allclose(params(m).w, exact, rtol=1e-6)
+    squares = np.square(A @ exact - target)
+    assert history["loss"][-1] == pytest.approx(np.average(squares, weights=times), rel=1e-9)
+    with pytest.raises(InputError, match="as many weights"):
+        lbfgs(m, rows, target, loss="mse", weights=times[1:])
+
+
 def test_least_squares_is_solved_exactly_and_through_raw_bytes() -> None:
     rng = np.random.default_rng(0)
     raw = rng.integers(256, size=(2100, 5), dtype=np.uint8)  # more than two blocks

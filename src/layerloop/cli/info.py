@@ -10,10 +10,10 @@ import numpy as np
 from layerloop import describe
 from layerloop.cli import options as opt
 from layerloop.cli.terminal import Terminal
+from layerloop.cores import limits
 from layerloop.data import status
 from layerloop.data.named import cache_folder
 from layerloop.engine import engine_name, native
-from layerloop.settings import core_count
 from layerloop.version import __version__
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def run(given: argparse.Namespace) -> int:
         "python": platform.python_version(),
         "numpy": np.__version__,
         "blas": _blas(),
-        "cores": core_count(),
+        "cores": limits()[0].threads,
         "machine": platform.machine(),
         "cache": str(cache_folder()),
     }

@@ -30,7 +30,8 @@ class Engine32:
         around: tuple[Any, ...] | None = None,
         average: NDArray[np.floating] | None = None,
         penalties: NDArray[np.floating] | None = None,
-    ) -> int: ...
+        threads: int = 0,
+    ) -> tuple[int, BaseException | None]: ...
     def gradient(
         self,
         w: NDArray[np.floating],
@@ -42,6 +43,7 @@ class Engine32:
         step: int | None,
         sparse: Sparse | None = None,
         dW: NDArray[np.floating] | None = None,
+        threads: int = 0,
     ) -> float: ...
     def outputs(
         self,
@@ -51,9 +53,15 @@ class Engine32:
         wanted: Wanted | None,
         into: NDArray[np.floating],
         sparse: Sparse | None = None,
+        threads: int = 0,
     ) -> float: ...
     def predict(
-        self, w: NDArray[np.floating], X: NDArray[Any], scale: float | None, into: NDArray[np.floating]
+        self,
+        w: NDArray[np.floating],
+        X: NDArray[Any],
+        scale: float | None,
+        into: NDArray[np.floating],
+        threads: int = 0,
     ) -> bool: ...
     def activations(
         self,
@@ -67,5 +75,6 @@ class Engine64(Engine32): ...
 
 def select_isa(name: str) -> bool: ...
 def isa() -> str: ...
+def blas_threads() -> int: ...
 def use_blas(sgemm: int, dgemm: int, set_threads: int, get_threads: int) -> bool: ...
 def products_bound(widths: Sequence[int], batch: int, steps: int, blas_threads: int, halved: bool) -> float: ...

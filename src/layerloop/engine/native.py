@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from layerloop.cores import Limit, core_count, limits, requested
 from layerloop.csr import Csr
 from layerloop.engine import sparse
 from layerloop.engine.blas import candidates
@@ -34,7 +35,6 @@ from layerloop.optim.rules import (
     RMSProp,
 )
 from layerloop.plan import HEADS
-from layerloop.settings import core_count
 
 try:
     import layerloop.engine._native as _native
@@ -68,10 +68,15 @@ def available() -> bool:
     return _native is not None
 
 
-def facts() -> dict[str, str]:
-    """Return which instruction set, products and number of threads the compiled engine uses."""
+def facts() -> dict[str, Any]:
+    """Return which instruction set, products and number of threads the compiled engine uses, and what limits those."""
     _prepare()
-    return {"instructions": _native.isa(), "products": _prepared[0], "threads": str(core_count())}
+    allowed = _native.blas_threads()
+    blas = [Limit(allowed, "what the environment allows BLAS, as OPENBLAS_NUM_THREADS does")] if allowed else []
+    least = min([*limits(), *blas], key=lambda limit: limit.threads)
+    return {
+        "instructions": _native.isa(), "products": _prepared[0], "threads": least.threads, "limited_by": least.why
+    }  # fmt: skip
 
 
 def products_bound(widths: Sequence[int], batch: int, steps: int, threads: int = 1, *, halved: bool = False) -> float:
@@ -236,14 +241,14 @@ class NativeEngine:
         if self.core(len(X)) is None:
             return self.reference.outputs(w, X, scale)
         outputs, seen = np.empty((len(X), self.architecture.n_out), self.dtype), self._seen(w, X, scale)
-        seen.core.outputs(seen.w, seen.X, scale, None, outputs, seen.sparse)
+        seen.core.outputs(seen.w, seen.X, scale, None, outputs, seen.sparse, requested.get())
         return outputs
 
     def predict(self, w: Vector, X: NDArray[Any] | Csr, scale: float | None, into: Batch) -> bool:
         """Fill the outputs (n, K) block by block; see `ReferenceEngine.predict`."""
         if isinstance(X, Csr) or self.core(len(X)) is None:
             return predicted(self, w, X, scale, into)
-        return self._cores[0].predict(w, X, scale, into)
+        return self._cores[0].predict(w, X, scale, into, requested.get())
 
     def outputs_and_loss(self, w: Vector, rows: Rows, plan: Plan) -> tuple[Batch, float]:
         """Return the outputs (n, K) and the mean loss per sample."""
@@ -251,7 +256,8 @@ class NativeEngine:
             return self.reference.outputs_and_loss(w, rows, plan)
         outputs = np.empty((len(rows.X), self.architecture.n_out), self.dtype)
         seen, wanted = self._seen(w, rows.X, rows.scale), self._wanted(rows, plan)
-        return outputs, seen.core.outputs(seen.w, seen.X, rows.scale, wanted, outputs, seen.sparse)
+        value = seen.core.outputs(seen.w, seen.X, rows.scale, wanted, outputs, seen.sparse, requested.get())
+        return outputs, value
 
     def activations(self, w: Vector, X: Batch | Csr) -> list[Batch]:
         """Return the output of every layer, the head's last where there is one."""
@@ -281,7 +287,9 @@ class NativeEngine:
         """Return the mean loss and fill its gradient, of sparse rows only where their columns occur."""
         seen, wanted = self._seen(w, rows.X, rows.scale), self._wanted(rows, plan)
         dW, rest = (None, gradient) if seen.sparse is None else self._split(gradient)
-        return seen.core.gradient(seen.w, seen.X, rows.scale, wanted, rest, plan.seed, step, seen.sparse, dW)
+        return seen.core.gradient(
+            seen.w, seen.X, rows.scale, wanted, rest, plan.seed, step, seen.sparse, dW, requested.get()
+        )
 
     def train(
         self,
@@ -306,12 +314,14 @@ class NativeEngine:
             tables, slots = [table for table, _ in pairs], tuple(rest for _, rest in pairs[1:])
         averages = isinstance(state.rule, Adjusted) and state.rule.averages
         average, slots = (slots[-1], slots[:-1]) if averages else (None, slots)
-        taken = seen.core.train(
+        taken, raised = seen.core.train(
             seen.w, settings, rates(state, len(losses)), state.t, slots, seen.X, rows.scale, wanted, order,
             batch, losses, plan.seed, seen.sparse, tables, isinstance(state.rule, LazyAdam),
-            around_of(state, len(losses), len(w)), average, penalties,
+            around_of(state, len(losses), len(w)), average, penalties, requested.get(),
         )  # fmt: skip
         count_steps(state, taken)
+        if raised is not None:  # by the handler of a signal, such as Ctrl-C, between two layers of a step
+            raise raised
         return taken
 
     def _keeps_rule(self, state: State, rows: Rows) -> bool:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 
+from layerloop.cores import core_count
 from layerloop.data.batches import DataLoader
 from layerloop.errors import SettingError
 from layerloop.estimators.table_network import network_for, rule_for
 from layerloop.estimators.table_training import Task, loss_of
-from layerloop.settings import core_count
 from layerloop.training import train
 
 STEPS = 5  # that are timed

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from layerloop.cores import core_count
 from layerloop.csr import Csr
 from layerloop.data.batches import DataLoader
 from layerloop.estimators.table_network import network_for, rule_for
 from layerloop.losses import LossSpec
-from layerloop.settings import core_count
 from layerloop.training import Stop, train
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from layerloop.cores import core_count
 from layerloop.engine import engine_name
-from layerloop.settings import core_count
 from layerloop.training.recipe import Recipe
 from layerloop.version import __version__
 

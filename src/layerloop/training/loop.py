@@ -49,6 +49,7 @@ def train(
     validation: Watched | None = None,
     state: optim.State | None = None,
     threads: int | None = None,
+    deterministic: bool = False,
 ) -> History:
     """Train a network in place: w <- w - step(gradient of the mean loss of a batch), pass after pass.
 
@@ -74,7 +75,10 @@ def train(
     state : State, optional
         An optimiser's state to go on from: `history.state` of an earlier call.
     threads : int, optional
-        Threads of BLAS; by default as the process has them.
+        The most threads of the compiled engine and of BLAS; by default as many as `layerloop info` tells.
+    deterministic : bool
+        Whether a seed gives the same bits with any number of threads. The compiled engine's always do; the NumPy
+        engine's, and those of a loss of one's own, need BLAS in one thread.
 
     Returns
     -------
@@ -101,7 +105,7 @@ def train(
     run = Run.begin(m, data, loss, optimizer, epochs, state, validation)
     called = [as_callback(function) for function in ([callbacks] if callable(callbacks) else callbacks or ())]
     stopped = None
-    with blas_threads(threads):
+    with blas_threads(threads, deterministic=deterministic):
         for epoch in range(1, run.epochs + 1):
             stopped = run.one_pass(epoch, called)
             if stopped:

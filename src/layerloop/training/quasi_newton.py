@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from layerloop.data.weights import normalised
 from layerloop.engine import Rows
 from layerloop.errors import DivergenceError, SettingError
-from layerloop.network import Chain, evaluate, layout, make_plan, targets_for
+from layerloop.network import Chain, evaluate, layout, make_plan, targets_for, weights_for
 from layerloop.optim.adjusted import means_part
 from layerloop.prediction import blocks
 from layerloop.preprocessing import as_rows
@@ -49,8 +50,10 @@ def lbfgs(
     l2: float = 0.0,
     undecayed: Sequence[str] = (),
     tolerance: float = 1e-6,
+    weights: ArrayLike | None = None,
     validation: Watched | None = None,
     threads: int | None = None,
+    deterministic: bool = False,
 ) -> History:
     """Minimise the mean loss of all rows, plus (l2 / 2) |w|^2, by L-BFGS in float64; w <- w - a H g, H from past steps.
 
@@ -74,9 +77,11 @@ def lbfgs(
         Parts of the network that it leaves out, such as "bias"; names as in `Adjusted`.
     tolerance : float
         The largest component of the gradient at which it has converged.
+    weights : (n,), optional
+        Of the rows, not negative; divided by their mean, as a `DataLoader` does: the loss is the weighted mean.
     validation : (X, y), or a mapping of names to such pairs, optional
-    threads : int, optional
-        Threads of BLAS; by default as the process has them.
+    threads, deterministic : int, bool
+        As in `train`.
 
     Returns
     -------
@@ -99,10 +104,11 @@ def lbfgs(
     ('converged: no component of the gradient is above 1e-06', True)
     """
     called = [as_callback(function) for function in ([callbacks] if callable(callbacks) else callbacks or ())]
-    run = Descending.begin(m, X, y, loss, _penalty(m, l2, undecayed), whole(max_iter, "max_iter", least=0), validation)
+    most, penalty = whole(max_iter, "max_iter", least=0), _penalty(m, l2, undecayed)
+    run = Descending.begin(m, (X, y, weights), loss, penalty, most, validation)
     if not tolerance >= 0:
         raise SettingError(f"tolerance must be 0 or more, got {tolerance!r}")
-    with blas_threads(threads):
+    with blas_threads(threads, deterministic=deterministic):
         run.history.stopped = run.minimise(called, tolerance)
     run.history.seconds = run.clock()
     return run.history
@@ -133,6 +139,7 @@ class Descending:
     plan: Plan
     X: NDArray[np.generic] | Csr
     targets: NDArray[np.generic]
+    weights: NDArray[np.floating] | None
     penalty: Vector
     most: int
     watched: Mapping[str, tuple[Samples, ArrayLike]]
@@ -146,8 +153,7 @@ class Descending:
     def begin(
         cls,
         m: Chain,
-        X: Samples,
-        y: ArrayLike,
+        data: tuple[Samples, ArrayLike, ArrayLike | None],
         loss: AnyLoss,
         penalty: Vector,
         most: int,
@@ -158,11 +164,13 @@ class Descending:
         check_trainable(m, plan)
         twin = Chain.from_parts(m.architecture, m.flat.astype(np.float64), inputs=m.inputs, classes=m.classes)
         plan = make_plan(twin, loss)
+        X, y, weights = data
         rows, _ = as_rows(X, m.architecture.n_in)
         targets = targets_for(twin, np.atleast_1d(np.asarray(y)), plan, len(rows))
         for part in blocks(len(rows)):
             twin.ready(rows[part])
-        return cls(m, twin, plan, rows, targets, penalty, most, watched_data(m, validation, plan))
+        own = None if weights is None else weights_for(twin, normalised(weights, len(rows)), plan, len(rows))
+        return cls(m, twin, plan, rows, targets, own, penalty, most, watched_data(m, validation, plan))
 
     def clock(self) -> float:
         """Return the seconds since the start."""
@@ -198,9 +206,8 @@ class Descending:
         for part in blocks(n):
             X, scale = twin.inputs.unchecked(self.X[part], "float64")
             share = len(X) / n
-            value += share * twin.engine.value_and_gradient(
-                twin.flat, Rows(X, self.targets[part], scale), self.plan, of_block
-            )
+            rows = Rows(X, self.targets[part], scale, None if self.weights is None else self.weights[part])
+            value += share * twin.engine.value_and_gradient(twin.flat, rows, self.plan, of_block)
             of_block *= share
             gradient += of_block
         self.calls += 1
