@@ -12,7 +12,7 @@ import pyarrow as pa
 import pytest
 
 from layerloop import gradient_importance, permutation_importance, report, trace, value_and_gradient
-from layerloop.estimators import TabularClassifier, TabularRegressor
+from layerloop.estimators import MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor
 from layerloop.inspection import rows
 
 if TYPE_CHECKING:
@@ -123,3 +123,30 @@ def test_importance_of_an_estimator(regressor: TabularRegressor) -> None:
     assert permutation_importance(regressor, X, PRICE)[-1]["column"] == "noise"
     found = gradient_importance(regressor, X, PRICE, rows=20)
     assert len(found) == regressor.network_.architecture.n_in
+
+
+@pytest.mark.parametrize("labels", [("cheap", "dear"), ("cheap", "dear", "fair")])
+def test_the_drop_in_is_traced_and_reported_with_its_labels(labels: tuple[str, ...]) -> None:
+    X = RNG.normal(size=(90, 4))
+    y = np.array(labels)[np.arange(90) % len(labels)]
+    model = MLPClassifier(hidden_layer_sizes=(5,), solver="lbfgs", max_iter=500, random_state=0).fit(X, y)
+    found = trace(model, X[7], y[7]).as_dict()
+    assert (found["sample"]["label"], found["sample"]["predicted"]) == (y[7], model.predict(X[7:8])[0])
+    place = int(model.classes_.tolist().index(y[7]))
+    target = place if len(labels) > 2 else [float(place)]
+    _, by_engine = value_and_gradient(model.network_, X[7], target, found["loss"])
+    close = np.abs(trace(model, X[7], y[7]).gradient - by_engine.w).max()
+    assert close <= 1e-12 * np.abs(by_engine.w).max()
+    facts = report(model, X, y).as_dict()
+    assert facts["classes"] == list(labels)
+    assert facts["figures"][0]["value"] == pytest.approx(model.score(X, y))
+
+
+def test_the_drop_in_for_values_is_too() -> None:
+    X = RNG.normal(size=(90, 2))
+    y = X @ [3.0, -1.0]
+    model = MLPRegressor(hidden_layer_sizes=(5,), solver="lbfgs", max_iter=500, random_state=0).fit(X, y)
+    assert trace(model, X[4], y[4]).value("z_4") == pytest.approx(model.predict(X[4:5]))
+    facts = report(model, X, y).as_dict()
+    assert facts["figures"][0]["value"] == pytest.approx(model.score(X, y))
+    assert facts["importance"][0]["column"] == "column 0"
