@@ -8,7 +8,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from layerloop import Adam, Chain, DataLoader, Dense, cli, evaluate, load, onecold, softmax, train
+from layerloop import (
+    Adam,
+    Chain,
+    DataLoader,
+    Dense,
+    cli,
+    evaluate,
+    load,
+    maths,
+    onecold,
+    softmax,
+    trace,
+    train,
+    value_and_gradient,
+)
 from layerloop.data import Dataset, read, status
 from layerloop.training.recipe import Recipe, Task, prepare
 
@@ -49,6 +63,24 @@ def test_the_notes_run_on_mnist_reaches_its_accuracy(seed: int) -> None:
     before = prepare(*parts("mnist"), recipe).figures("test")["accuracy"]
     assert 0.05 <= before <= 0.2
     assert 0.957 <= trained("mnist", recipe).figures("test")["accuracy"] <= 0.964
+
+
+@mnist
+@pytest.mark.parametrize(("dtype", "bound"), [("float32", 1e-5), ("float64", 1e-12)])
+def test_a_trace_of_the_notes_network_is_that_of_maths_and_its_gradient_that_of_the_engine(
+    dtype: str, bound: float
+) -> None:
+    m, (_, held) = trained("mnist", Recipe(epochs=1, dtype=dtype)).m, parts("mnist")
+    for x, y in zip(held.X[:20], held.y[:20].tolist(), strict=True):
+        found = trace(m, x, y)
+        dense = maths.loops.loops(found.net, found.w, found.value("z_1"), found.y)
+        for letter, values in zip("zABqp", (dense[0].z, dense[0].A, dense[0].B, dense[1].q, dense[1].p), strict=True):
+            for i, wanted in values.items():
+                np.testing.assert_allclose(
+                    found.value(f"{letter}_{i}"), wanted, rtol=0, atol=1e-12 * max(1, np.abs(wanted).max())
+                )
+        _, by_engine = value_and_gradient(m, x, y)
+        assert np.abs(found.gradient - by_engine.w).max() <= bound * np.abs(found.gradient).max()
 
 
 @mnist

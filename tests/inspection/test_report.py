@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from layerloop import Adam, Chain, DataLoader, Dense, Inputs, evaluate, report, train, value_and_gradient
+from layerloop import Adam, Chain, DataLoader, Dense, Dropout, Inputs, evaluate, report, train, value_and_gradient
 from layerloop.errors import InputError, LabelError, MissingExtraError, OutputError, ShapeError
 from layerloop.inspection import plots
 from layerloop.inspection.reproduce import command_of
@@ -181,6 +181,13 @@ def test_mistakes_units_and_the_input_gradient_are_pictures(of_pictures: Report,
     wrong = min(24, len(of_pictures.as_dict()["mistakes"]))
     assert wrong > 10
     assert pages["pictures"].count("<img ") == wrong + 5 + 1
+
+
+def test_the_weights_behind_a_dropout_of_the_input_are_shown() -> None:
+    inputs = Inputs(scale=1 / 255, image=(6, 6))
+    m = Chain(Dropout(0.1), Dense(36, 2), "softmax", inputs=inputs)
+    found = report(m, PICTURES, np.arange(60) % 2).as_dict()["weights"]
+    np.testing.assert_allclose(found["pictures"][1], m[1].W[1, :-1].reshape(6, 6), atol=1e-5)
 
 
 def test_what_is_shown_is_escaped(pages: dict[str, str]) -> None:

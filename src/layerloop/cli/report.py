@@ -128,7 +128,8 @@ def _held_out(m: Chain, source: str, given: argparse.Namespace, terminal: Termin
     """Return the rows that the recipe in the model's record held out of a file, drawn by its seed."""
     data, _ = opt.known_data(m, source, given, terminal)
     settings: dict[str, Any] = dict(m.record["recipe"])  # type: ignore[call-overload]
-    recipe = Recipe(**{**settings, "layers": tuple(settings["layers"])})
+    known = {name: value for name, value in settings.items() if name in Recipe.__dataclass_fields__}
+    recipe = Recipe(**{**known, "layers": tuple(settings["layers"])})
     try:
         task = prepare(data, None, recipe)
     except LayerloopError as error:

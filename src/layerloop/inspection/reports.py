@@ -24,7 +24,7 @@ from layerloop.inspection.report_page import page
 from layerloop.inspection.reproduce import command_of, made_with, said_of_inputs
 from layerloop.inspection.rows import as_table, cells, take
 from layerloop.inspection.subject import Subject, kind_of, subject_of
-from layerloop.layers import Dense
+from layerloop.layers import Dense, Dropout
 from layerloop.network import Chain, class_indices, params
 from layerloop.plain import plain
 from layerloop.vocabulary import softmax
@@ -288,10 +288,11 @@ def _plain(value: object) -> object:
 
 def _weights(m: Chain) -> dict[str, Any] | None:
     """Return the first layer's weights as pictures, a unit each; None where rows are no pictures or it is not dense."""
-    first = m.architecture.layers[0] if m.architecture.layers else None
+    layers = enumerate(m.architecture.layers, start=1)
+    i, first = next(((i, layer) for i, layer in layers if not isinstance(layer, Dropout)), (0, None))
     if m.inputs.image is None or not isinstance(first, Dense) or first.members > 1:
         return None
-    W = params(m).W(1)[:, :-1].astype(np.float64)
+    W = params(m).W(i)[:, :-1].astype(np.float64)
     return {
         "units": first.n_out,
         "full": float(np.quantile(np.abs(W), 0.995)),
