@@ -55,9 +55,13 @@ FOLDERS: dict[str, tuple[str, ...]] = {
         *("intervals", "outcomes", "rows", "importance", "reproduce", "pictures", "plots", "report_page", "reports"),
         "__init__",
     ),
-    "lab": ("extra", "guards", "endpoints", "pages", "server", "openapi", "predictor", "__init__"),
+    "lab": (
+        *("extra", "guards", "endpoints", "pages", "server", "openapi", "predictor", "planes", "shelf", "broadcast"),
+        *("pictures", "curve", "runs", "drawing", "mistakes", "matrices", "desk", "app", "__init__"),
+    ),
     "cli": (
         *("terminal", "options", "report", "train", "evaluate", "predict", "check", "trace", "data", "info", "serve"),
+        "lab",
         "__init__",
     ),
 }

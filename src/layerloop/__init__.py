@@ -88,6 +88,7 @@ if TYPE_CHECKING:
     from layerloop.readings import classifier as classifier
     from layerloop.training import History as History
     from layerloop.training import Progress as Progress
+    from layerloop.training import Steps as Steps
     from layerloop.training import Stop as Stop
     from layerloop.training import lbfgs as lbfgs
     from layerloop.training import read_history as read_history
@@ -146,7 +147,8 @@ _HOME = {
     "trace": "inspection.trace",
     **dict.fromkeys(("Inputs", "standardised"), "preprocessing"),
     "lbfgs": "training",
-    **dict.fromkeys(("History", "Progress", "Stop", "read_history", "throttle", "train", "write_history"), "training"),
+    **dict.fromkeys(("History", "Progress", "Steps", "Stop", "read_history", "throttle"), "training"),
+    **dict.fromkeys(("train", "write_history"), "training"),
     **dict.fromkeys(("crossentropy", "logitcrossentropy", "mse", "modified_softmax", "softmax"), "vocabulary"),
     **dict.fromkeys(("onecold", "onehot", "onehotbatch", "identity", "sigmoid", "tanh", "relu"), "vocabulary"),
     **dict.fromkeys(("leaky_relu", "elu", "selu", "gelu", "silu", "mish", "softplus", "hard_sigmoid"), "vocabulary"),

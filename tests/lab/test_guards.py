@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from asking import HOST, PORT, ask
 from layerloop import Chain, Dense, softmax
+from layerloop.lab.app import lab_app
+from layerloop.lab.desk import Desk
 from layerloop.lab.guards import HEADERS, Guards, Limits, Site
 from layerloop.lab.predictor import prediction_app
 
@@ -21,11 +24,17 @@ METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", 
 FORBIDDEN = METHODS[3:]
 
 
+@lru_cache
 def serve_app(site: Site, limits: Limits | None = None) -> Guards:
     return prediction_app(Chain(Dense(3, 2), softmax), "classes", site, limits)
 
 
-APPS: dict[str, Callable[..., Guards]] = {"serve": serve_app}
+@lru_cache
+def page_app(site: Site, limits: Limits | None = None) -> Guards:
+    return lab_app(Desk(), site, limits)
+
+
+APPS: dict[str, Callable[..., Guards]] = {"serve": serve_app, "lab": page_app}
 
 
 def routes_of(app: Guards) -> list[str]:

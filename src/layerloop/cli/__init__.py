@@ -25,6 +25,7 @@ COMMANDS = {
     "check": "a model's gradient against finite differences",
     "trace": "every number of both loops on one sample",
     "report": "how good a model is and where it fails, as a page",
+    "lab": "a page on this machine: train, draw, loops, mistakes",
     "serve": "answer with a saved model over HTTP, on this machine",
     "data": "list, fetch or show data sets",
     "info": "version, engine, threads, folders",

@@ -75,6 +75,13 @@ class Stop:
     reason: str = "a callback asked for it"
 
 
+@dataclass(frozen=True)
+class Steps:
+    """Returned by a callback that wants to be called again after so many steps, at the latest."""
+
+    count: int = 1
+
+
 Callback = Callable[[Progress], object]
 
 

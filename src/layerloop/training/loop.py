@@ -15,7 +15,7 @@ from layerloop.data.batches import DataLoader, Ncycle
 from layerloop.errors import DivergenceError, InputError, NetworkError, SettingError
 from layerloop.network import evaluate, layout, make_plan, make_rows, setup
 from layerloop.settings import blas_threads, whole
-from layerloop.training.callbacks import Progress, Stop, as_callback, stop_of
+from layerloop.training.callbacks import Progress, Steps, Stop, as_callback, stop_of
 from layerloop.training.history import History
 from layerloop.training.savepoint import Savepoint, Stretch, all_finite, changing
 from layerloop.vocabulary import crossentropy
@@ -69,7 +69,7 @@ def train(
     callbacks : function or sequence of functions
         Each is called between stretches of steps, at the latest every tenth of a second or after each step that is
         longer, and at every end of a pass, with the `Progress` or, if it takes no argument, without. One that
-        returns `Stop(reason)` ends training.
+        returns `Stop(reason)` ends training, one that returns `Steps(n)` is called again after n steps at the latest.
     validation : (X, y), or a mapping of names to such pairs, optional
         Data whose figures go into every row of the history, as `validation_loss` or under the names given.
     state : State, optional
@@ -131,6 +131,7 @@ class Run:
     start: float = field(default_factory=time.perf_counter)
     samples: int = 0
     step_seconds: float = STRETCH  # so that the first stretch is a single step, which is timed
+    most: float = math.inf  # steps until the callbacks are called again, where one of them said so
     places: NDArray[np.intp] | None = None  # see savepoint.py
     saved: list[Savepoint] = field(default_factory=list)  # at most two, the last one the newest
     saved_at: float = 0.0
@@ -184,7 +185,7 @@ class Run:
         self.loader.epoch += 1
         steps, done, summed = len(self.loader), 0, 0.0
         while done < steps:
-            count = min(steps - done, max(1, int(STRETCH / self.step_seconds)))
+            count = int(min(steps - done, max(1, min(STRETCH / self.step_seconds, self.most))))
             part = order[done * batch : (done + count) * batch]
             summed += self._stretch(part, epoch, done)
             done += count
@@ -194,7 +195,9 @@ class Run:
             row = self._end_pass(epoch, mean) if done == steps else None
             now = Progress(self.m, epoch, self.epochs, done, steps, mean, self.clock(), self.samples, row)
             # All of them are called: the one that stops training may stand first.
-            stops = list(filter(None, [stop_of(callback(now)) for callback in callbacks]))
+            answers = [callback(now) for callback in callbacks]
+            self.most = min((answer.count for answer in answers if isinstance(answer, Steps)), default=math.inf)
+            stops = list(filter(None, map(stop_of, answers)))
             if stops:
                 return stops[0]
         return None

@@ -1,0 +1,68 @@
+"""Open a page on this machine: train and watch, draw a digit, walk through both loops, look at mistakes.
+
+Without MODEL it starts empty and trains what you choose there. Nothing leaves this machine, and nothing is fetched.
+Other machines are served only with --host, and then every request needs the token that is printed.
+"""
+
+from __future__ import annotations
+
+import webbrowser
+from typing import TYPE_CHECKING
+
+from layerloop import lab
+from layerloop.cli import options as opt
+from layerloop.cli.terminal import Terminal
+from layerloop.data.sources import NAMES
+from layerloop.files import load
+from layerloop.lab.extra import check_extra
+
+if TYPE_CHECKING:
+    import argparse
+
+EXAMPLES = """examples:
+  layerloop lab
+  layerloop lab mnist-784-32-10.safetensors --data mnist
+  layerloop lab --data table.csv --target price"""
+PORT = 8484
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `layerloop lab`."""
+    parser.add_argument("model", metavar="MODEL", nargs="?", help="a model file to look into")
+    parser.add_argument("--data", metavar="DATA", help="a file to train on, or the data whose rows MODEL is shown")
+    parser.add_argument("--no-browser", action="store_true", help="do not open a browser")
+    opt.add_target(parser)
+    opt.add_split(parser)
+    opt.add_host(parser)
+    opt.add_port(parser, PORT)
+    opt.add_data_dir(parser)
+    opt.add_json(parser)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Serve the page until Ctrl-C; return 0."""
+    check_extra()
+    terminal = Terminal(json=given.json)
+    desk = _desk(given, terminal)
+    door = lab.Door(given.host, given.port, or_any=given.port == PORT)
+    terminal.say(f"the page is at {door.address}  (Ctrl-C ends it)")
+    terminal.result({"address": door.address, "token": door.site.token or None})
+    door.serve(lab.lab_app(desk, door.site), None if given.no_browser else lambda: webbrowser.open(door.address))
+    desk.leave()
+    return 0
+
+
+def _desk(given: argparse.Namespace, terminal: Terminal) -> lab.Desk:
+    """Return what the page works on: the file to train on, the model and its rows."""
+    file = given.data if given.data not in NAMES else None
+    shelf = lab.Shelf(file, given.target, given.data_dir)
+    if given.model is None:
+        if file:
+            opt.read_data(file, "train", given, terminal, target=given.target)  # what is wrong with it is said now
+        return lab.Desk(shelf)
+    m = load(given.model)
+    name = given.data or m.record.get("data")
+    if name is None:
+        return lab.Desk(shelf, m)
+    data, _ = opt.known_data(m, str(name), given, terminal)
+    return lab.Desk(shelf, m, (data.X, data.y), str(name))

@@ -1,0 +1,73 @@
+"""Rows that a network gets wrong, the most confident first; of values, those that are farthest off."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from layerloop.inspection import kind_of
+from layerloop.lab.pictures import text_of
+from layerloop.network import class_indices
+from layerloop.vocabulary import softmax
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from layerloop.network import Chain
+
+MOST = 60
+
+
+def mistakes(m: Chain, X: NDArray[np.generic], y: NDArray[np.generic], most: int = MOST) -> dict[str, Any]:
+    """Return the worst mistakes as plain data, with the place of each among the rows.
+
+    Examples
+    --------
+    >>> from layerloop import Chain, Dense, softmax
+    >>> m = Chain(Dense(2, 2), softmax, seed=1)
+    >>> found = mistakes(m, np.zeros((3, 2)), np.array([0, 0, 1]))
+    >>> found["rows"], found["wrong"], [row["index"] for row in found["mistakes"]]
+    (3, 1, [2])
+    """
+    if kind_of(m) == "values":
+        return _of_values(m, X, y, most)
+    outputs = m(X)
+    if m.architecture.head == "identity":
+        outputs = softmax(outputs)
+    truth, guess = class_indices(m, y, len(y)), outputs.argmax(axis=1)
+    sure = outputs.max(axis=1)
+    wrong = np.flatnonzero(guess != truth)
+    worst = wrong[np.argsort(-sure[wrong], kind="stable")][:most]
+    names = m.classes or tuple(map(str, range(outputs.shape[1])))
+    rows = [
+        {
+            "index": int(i),
+            "label": names[truth[i]],
+            "predicted": names[guess[i]],
+            "probability": float(sure[i]),
+            **_shown(m, X[i]),
+        }
+        for i in worst
+    ]
+    return {"kind": "classes", "rows": len(y), "wrong": len(wrong), "mistakes": rows}
+
+
+def _of_values(m: Chain, X: NDArray[np.generic], y: NDArray[np.generic], most: int) -> dict[str, Any]:
+    outputs = m(X)[:, 0].astype(np.float64)
+    truth = np.asarray(y, np.float64).reshape(-1)
+    worst = np.argsort(-np.abs(outputs - truth), kind="stable")[:most]
+    rows = [
+        {"index": int(i), "label": float(truth[i]), "predicted": float(outputs[i]), **_shown(m, X[i])} for i in worst
+    ]
+    return {"kind": "values", "rows": len(truth), "wrong": len(truth), "mistakes": rows}
+
+
+def _shown(m: Chain, row: NDArray[np.generic]) -> dict[str, Any]:
+    """Return a row as a picture of bytes, or its first columns."""
+    if m.inputs.image is None:
+        names = m.inputs.columns or tuple(f"column {i + 1}" for i in range(len(row)))
+        return {"columns": {name: float(value) for name, value in zip(names[:8], row[:8].tolist(), strict=True)}}
+    scale = 255 * (m.inputs.scale or 1 / 255) if row.dtype == np.uint8 else 255.0
+    pixels = np.rint(np.clip(row.astype(np.float64) * scale, 0, 255)).astype(np.uint8)
+    return {"picture": {"size": list(m.inputs.image), "pixels": text_of(pixels)}}
