@@ -60,8 +60,8 @@ FOLDERS: dict[str, tuple[str, ...]] = {
         *("pictures", "curve", "runs", "drawing", "mistakes", "matrices", "desk", "app", "__init__"),
     ),
     "cli": (
-        *("terminal", "options", "report", "train", "evaluate", "predict", "check", "trace", "data", "info", "serve"),
-        "lab",
+        *("terminal", "options", "report", "lab", "train", "evaluate", "predict", "check", "trace", "data", "info"),
+        "serve",
         "__init__",
     ),
 }

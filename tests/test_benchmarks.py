@@ -17,6 +17,7 @@ SMALL = {
     "sparse": ["--small", "--runs", "1", "--passes", "2"],
     "startup": ["--runs", "1"],
     "serving": ["--requests", "200", "--clients", "8"],
+    "watching": ["--pages", "5", "--seconds", "1", "--rows", "2000"],
     "accuracy": ["--data", "digits", "--seeds", "1", "--epochs", "1"],
 }
 PARTS = {"works", "peers", "once"}  # what table.py is made of

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 import base64
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
 import time
+import urllib.request
 from io import BytesIO
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+import layerloop
 from asking import PORT, ask
 from layerloop import Chain, Dense, evaluate, load, softmax, trace
 from layerloop.data import prepare_image
@@ -26,7 +35,6 @@ from layerloop.training.recipe import Recipe, prepare
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -191,7 +199,7 @@ def test_a_file_of_the_command_is_on_the_shelf_by_its_name_alone(tmp_path: Path)
     found = evaluate(desk.network(), X_test, y_test, "mse")
     assert found["loss"] == pytest.approx(status["curve"]["test_loss"][-1], rel=1e-3)
     worst = told(app, "/mistakes")["mistakes"]
-    gaps = [abs(row["label"] - row["predicted"]) for row in worst]
+    gaps = [abs(row["true"] - row["predicted"]) for row in worst]
     assert gaps == sorted(gaps, reverse=True)
     assert set(worst[0]["columns"]) == {"a", "b"}
 
@@ -307,8 +315,8 @@ def test_mistakes_are_wrong_rows_the_most_confident_first(app: Guards, desk: Des
     sure = [row["probability"] for row in found["mistakes"]]
     assert sure == sorted(outputs[wrong].max(axis=1).tolist(), reverse=True)[:60]
     for row in found["mistakes"]:
-        assert row["predicted"] == str(outputs[row["index"]].argmax())
-        assert row["label"] == str(y[row["index"]])
+        assert row["predicted"] == str(outputs[row["row"]].argmax())
+        assert row["label"] == str(y[row["row"]])
 
 
 def test_a_model_of_the_command_is_looked_into_before_any_run() -> None:
@@ -349,3 +357,34 @@ def test_the_model_of_a_run_can_be_saved_and_read(tmp_path: Path, app: Guards, d
     trained(app, desk, epochs=1)
     again = load(save(desk.network(), tmp_path / "m.safetensors"))
     assert again.record["loss"] == "crossentropy"
+
+
+# A run of the command.
+
+
+def test_a_run_of_the_command_is_watched_and_the_page_stays_until_ctrl_c(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "layerloop", "train", "digits", "--lab", "--epochs", "3", "--json"]
+    environment = {**os.environ, "PYTHONPATH": str(Path(layerloop.__file__).parents[1])}
+    pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, cwd=tmp_path, env=environment, **pipes) as process:
+        result = json.loads(process.stdout.readline())  # type: ignore[union-attr]
+        for line in process.stderr:  # type: ignore[union-attr]
+            if "the page stays at" in line:
+                address = re.findall(r"http://\S+/", line)[0]
+                break
+        with urllib.request.urlopen(f"{address}choices", timeout=10) as answer:
+            assert json.load(answer)["watches"] is True
+        asked = urllib.request.Request(f"{address}loops", b'{"index": 3}', method="POST")
+        asked.add_header("Content-Type", "application/json")
+        asked.add_header("Origin", address.rstrip("/"))
+        with urllib.request.urlopen(asked, timeout=10) as answer:
+            found = json.load(answer)
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
+    m = load(tmp_path / result["model"])
+    assert found["trace"]["value"] == trace(m, *_digit(3)).value_of_loss
+
+
+def _digit(i: int) -> tuple[np.ndarray[Any, Any], int]:
+    rows = layerloop.data.read("digits", "test")
+    return rows.X[i], int(rows.y[i])

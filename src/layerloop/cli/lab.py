@@ -6,7 +6,11 @@ Other machines are served only with --host, and then every request needs the tok
 
 from __future__ import annotations
 
+import signal
+import threading
 import webbrowser
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from layerloop import lab
@@ -18,6 +22,9 @@ from layerloop.lab.extra import check_extra
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
+
+    from layerloop.training.recipe import Task
 
 EXAMPLES = """examples:
   layerloop lab
@@ -66,3 +73,24 @@ def _desk(given: argparse.Namespace, terminal: Terminal) -> lab.Desk:
         return lab.Desk(shelf, m)
     data, _ = opt.known_data(m, str(name), given, terminal)
     return lab.Desk(shelf, m, (data.X, data.y), str(name))
+
+
+@contextmanager
+def watching(task: Task, name: str, terminal: Terminal) -> Iterator[lab.Watch]:
+    """Serve the page beside a run of `train --lab`, and on when the run has ended, until Ctrl-C.
+
+    A run that is stopped or fails takes the page with it.
+    """
+    desk = lab.Desk(lab.Shelf())
+    watch = lab.Watch(task, Path(name).name, desk.latest)
+    desk.attach(watch)
+    door = lab.Door(port=PORT, or_any=True)
+    terminal.say(f"watch it at {door.address}")
+    with door.serving(lab.lab_app(desk, door.site)):
+        yield watch
+        if watch.state != "done":
+            return
+        terminal.say(f"the page stays at {door.address}  (Ctrl-C ends it)")
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # the model is saved
+        with suppress(KeyboardInterrupt):
+            threading.Event().wait()

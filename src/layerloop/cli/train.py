@@ -11,20 +11,21 @@ import signal
 import sys
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from layerloop import describe
 from layerloop.atomic import check_writable
+from layerloop.cli import lab, report
 from layerloop.cli import options as opt
-from layerloop.cli import report
 from layerloop.cli.terminal import Terminal
 from layerloop.data import has_test
 from layerloop.errors import DivergenceError, LayerloopError, ModelFileError, OutputError, SettingError, look_up
 from layerloop.files import load, save
 from layerloop.inspection.plots import check_drawable
+from layerloop.lab.extra import check_extra
 from layerloop.layers import ACTIVATIONS, Dense
 from layerloop.optim import RULES, SCHEDULES, base_of
 from layerloop.plain import plain
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
+    from layerloop.lab import Watch
     from layerloop.training import Progress
     from layerloop.training.recipe import Task
 
@@ -89,6 +91,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--every", type=float, default=2.0, metavar="SECONDS", help="report at least so often (default 2)")
     add("--out", type=Path, metavar="FILE", help="the model file (default: a new name in this folder)")
     add("--report", action="store_true", help="write a page about it beside the model, as layerloop report does")
+    add("--lab", action="store_true", help="serve a page on this machine that watches; it stays until Ctrl-C")
     opt.add_data_dir(group)
     opt.add_json(group)
 
@@ -107,6 +110,8 @@ def run(given: argparse.Namespace) -> int:
     recipe = replace(recipe, **{name: value for name, value in chosen.items() if value is not None})
     if given.report:
         check_drawable()
+    if given.lab:
+        check_extra()
     if given.test is not None and has_test(given.data):
         raise SettingError(f"{given.data} has a test part of its own: leave out --test")
     if given.out is not None:
@@ -115,10 +120,13 @@ def run(given: argparse.Namespace) -> int:
         task = _task(given, recipe, terminal)
         place = given.out or _free(_named(given.data, task))
         _describe(terminal, given.data, task)
-        return _run(given, recipe, task, terminal, place)
+        with lab.watching(task, given.data, terminal) if given.lab else nullcontext() as watch:
+            return _run(given, recipe, task, terminal, place, watch)
 
 
-def _run(given: argparse.Namespace, recipe: Recipe, task: Task, terminal: Terminal, place: Path) -> int:
+def _run(
+    given: argparse.Namespace, recipe: Recipe, task: Task, terminal: Terminal, place: Path, watch: Watch | None
+) -> int:
     """Train, save and report; whatever ends training early, what stood at `place` before stays."""
     before = _figures(terminal, task, "before training")
     aside = _free(place)  # where an unfinished run is kept
@@ -127,7 +135,7 @@ def _run(given: argparse.Namespace, recipe: Recipe, task: Task, terminal: Termin
     reports = Reports(terminal, task, given.every, recipe.epochs)
     began = time.perf_counter()
     try:
-        code, why = _train(task, reports, history)
+        code, why = _train(task, reports, history, watch)
     finally:
         if not reports.keeps:
             history.unlink(missing_ok=True)
@@ -148,6 +156,8 @@ def _run(given: argparse.Namespace, recipe: Recipe, task: Task, terminal: Termin
     terminal.say(f"saved {model}" + (f" ({place} stays as it was)" if model != place else ""))
     if given.report:
         facts["report"] = _report(given, task, model, passes, terminal)
+    if watch:
+        watch.end("stopped" if why else "done", why or "all epochs done")
     terminal.result({**facts, "before": before, "model": model, "history": history})
     return code
 
@@ -303,7 +313,7 @@ def _hold_off() -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def _train(task: Task, reports: Reports, history: Path) -> tuple[int, str]:
+def _train(task: Task, reports: Reports, history: Path, watch: Watch | None) -> tuple[int, str]:
     """Train with reports; return the exit code, and why training ended where it was not done."""
     try:
         append = write_history(history)
@@ -314,7 +324,11 @@ def _train(task: Task, reports: Reports, history: Path) -> tuple[int, str]:
                 task.trained_loss,
                 task.rule,
                 reports.epochs,
-                [lambda now: append(task.in_units(now)), lambda now: reports(task.in_units(now))],
+                [
+                    lambda now: append(task.in_units(now)),
+                    lambda now: reports(task.in_units(now)),
+                    *([watch] if watch else []),
+                ],
                 validation={name: task.held[name] for name in reports.watched},
             )
     except KeyboardInterrupt as stop:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from layerloop.lab.guards import Receive, Scope, Send
 
 FASTEST = 0.1  # seconds between messages to one page
-PER_SECOND = 40  # messages to all pages together
+PER_SECOND = 20  # messages to all pages together
 QUIET = 15.0  # seconds after which a page hears that the server is there
 STALLED = 30.0  # seconds that a page may take to read a message
 HEADERS = [(b"content-type", b"text/event-stream"), (b"x-accel-buffering", b"no")]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from layerloop.inspection import kind_of
+from layerloop.inspection import kind_of, outcomes
 from layerloop.lab.pictures import text_of
 from layerloop.network import class_indices
 from layerloop.vocabulary import softmax
@@ -20,14 +20,14 @@ MOST = 60
 
 
 def mistakes(m: Chain, X: NDArray[np.generic], y: NDArray[np.generic], most: int = MOST) -> dict[str, Any]:
-    """Return the worst mistakes as plain data, with the place of each among the rows.
+    """Return the worst mistakes as the report has them, classes by name, each with its picture or columns.
 
     Examples
     --------
     >>> from layerloop import Chain, Dense, softmax
     >>> m = Chain(Dense(2, 2), softmax, seed=1)
     >>> found = mistakes(m, np.zeros((3, 2)), np.array([0, 0, 1]))
-    >>> found["rows"], found["wrong"], [row["index"] for row in found["mistakes"]]
+    >>> found["rows"], found["wrong"], [row["row"] for row in found["mistakes"]]
     (3, 1, [2])
     """
     if kind_of(m) == "values":
@@ -35,32 +35,22 @@ def mistakes(m: Chain, X: NDArray[np.generic], y: NDArray[np.generic], most: int
     outputs = m(X)
     if m.architecture.head == "identity":
         outputs = softmax(outputs)
-    truth, guess = class_indices(m, y, len(y)), outputs.argmax(axis=1)
-    sure = outputs.max(axis=1)
-    wrong = np.flatnonzero(guess != truth)
-    worst = wrong[np.argsort(-sure[wrong], kind="stable")][:most]
+    truth = class_indices(m, y, len(y))
     names = m.classes or tuple(map(str, range(outputs.shape[1])))
-    rows = [
-        {
-            "index": int(i),
-            "label": names[truth[i]],
-            "predicted": names[guess[i]],
-            "probability": float(sure[i]),
-            **_shown(m, X[i]),
-        }
-        for i in worst
-    ]
-    return {"kind": "classes", "rows": len(y), "wrong": len(wrong), "mistakes": rows}
+    rows = outcomes.mistakes(outputs, truth, most)
+    found = [{**row, "label": names[row["label"]], "predicted": names[row["predicted"]]} for row in rows]
+    wrong = int((outputs.argmax(axis=1) != truth).sum())
+    return {"kind": "classes", "rows": len(y), "wrong": wrong, "mistakes": _with_rows(m, X, found)}
 
 
 def _of_values(m: Chain, X: NDArray[np.generic], y: NDArray[np.generic], most: int) -> dict[str, Any]:
-    outputs = m(X)[:, 0].astype(np.float64)
-    truth = np.asarray(y, np.float64).reshape(-1)
-    worst = np.argsort(-np.abs(outputs - truth), kind="stable")[:most]
-    rows = [
-        {"index": int(i), "label": float(truth[i]), "predicted": float(outputs[i]), **_shown(m, X[i])} for i in worst
-    ]
-    return {"kind": "values", "rows": len(truth), "wrong": len(truth), "mistakes": rows}
+    found = outcomes.farthest(m(X)[:, 0], np.asarray(y, np.float64).reshape(-1), most)
+    return {"kind": "values", "rows": len(y), "wrong": len(y), "mistakes": _with_rows(m, X, found)}
+
+
+def _with_rows(m: Chain, X: NDArray[np.generic], found: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return mistakes with what is shown of their rows."""
+    return [{**row, **_shown(m, X[row["row"]])} for row in found]
 
 
 def _shown(m: Chain, row: NDArray[np.generic]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from layerloop.inspection import outcomes
 from layerloop.network import class_indices, params
 
 if TYPE_CHECKING:
@@ -66,8 +67,7 @@ def confusion(m: Chain, X: NDArray[np.generic], y: NDArray[np.generic]) -> dict[
     [[2, 0], [1, 0]]
     """
     n = m.architecture.n_out
-    truth = class_indices(m, y, len(y))
-    counts = np.bincount(truth * n + m(X).argmax(axis=1), minlength=n * n).reshape(n, n)
+    counts = outcomes.confusion(m(X).argmax(axis=1), class_indices(m, y, len(y)), n)
     names = list(m.classes or map(str, range(n)))
     return {"classes": names, "counts": counts.tolist(), "rows": len(y)}
 

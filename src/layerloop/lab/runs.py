@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from layerloop.training.recipe import Task
 
 SHARE = 0.004  # of the time of training that may go into pictures
+MANY = 10  # pages, beyond which pictures, the largest messages, come the more rarely
 WISHES = ("run", "pause", "step", "stop")
 
 
@@ -67,7 +68,7 @@ class Watch:
         picture = picture_of_run(self.task.m, self.held, self.points, **settings)
         self.latest.put("picture", lambda: picture)
         now = time.perf_counter()
-        self._due = now + (now - begun) / SHARE
+        self._due = now + (now - begun) / SHARE * max(1.0, self.latest.watchers / MANY)
 
     def end(self, state: str, why: str) -> None:
         """Say that training is over, and draw once more, with all rows."""
@@ -138,7 +139,9 @@ class Run:
 
     def _train(self, task: Task, epochs: int) -> None:
         try:
-            history = train(task.m, task.loader, task.loss, task.rule, epochs, [self._look], validation=task.held)
+            history = train(
+                task.m, task.loader, task.trained_loss, task.rule, epochs, [self._look], validation=task.held
+            )
             state = "stopped" if history.stopped != "all epochs done" else "done"
             self.watch.end(state, history.stopped)
         except (LayerloopError, MemoryError) as error:

@@ -31,10 +31,10 @@ function card(row, kind) {
     const text = Object.entries(row.columns).map(([name, value]) => `${name} ${figure(value, 3)}`).join(", ");
     button.append(make("span", { className: "columns-of", textContent: text }));
   }
-  const [label, said] = kind === "classes" ? [row.label, row.predicted] : [figure(row.label), figure(row.predicted)];
+  const [label, said] = kind === "classes" ? [row.label, row.predicted] : [figure(row.true), figure(row.predicted)];
   button.append(make("strong", { textContent: `${label} taken for ${said}` }));
   if (row.probability !== undefined) button.append(make("span", { className: "soft small number", textContent: figure(row.probability) }));
-  button.setAttribute("aria-label", `row ${row.index}: ${label} taken for ${said}${row.probability === undefined ? "" : `, probability ${figure(row.probability)}`}; open its loops`);
-  button.addEventListener("click", () => { location.hash = `#loops/${row.index}`; });
+  button.setAttribute("aria-label", `row ${row.row}: ${label} taken for ${said}${row.probability === undefined ? "" : `, probability ${figure(row.probability)}`}; open its loops`);
+  button.addEventListener("click", () => { location.hash = `#loops/${row.row}`; });
   return button;
 }
