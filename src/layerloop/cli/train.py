@@ -45,7 +45,7 @@ EXAMPLES = """examples:
   layerloop train mnist
   layerloop train mnist --layers none       multinomial logistic regression
   layerloop train mnist --reading notes     section 7.1, taken literally
-  layerloop train mnist --recipe pictures   a larger network that is right more often
+  layerloop train mnist --recipe pictures   a larger network, right more often
   layerloop train fashion-mnist --layers 128,64 --activation relu
   layerloop train table.csv --target price --epochs 200"""
 
