@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from layerloop import Adam, Chain, DataLoader, Dense, Dropout, Inputs, evaluate, report, train, value_and_gradient
 from layerloop.errors import InputError, LabelError, MissingExtraError, OutputError, ShapeError
@@ -188,6 +189,14 @@ def test_the_weights_behind_a_dropout_of_the_input_are_shown() -> None:
     m = Chain(Dropout(0.1), Dense(36, 2), "softmax", inputs=inputs)
     found = report(m, PICTURES, np.arange(60) % 2).as_dict()["weights"]
     np.testing.assert_allclose(found["pictures"][1], m[1].W[1, :-1].reshape(6, 6), atol=1e-5)
+
+
+def test_many_sparse_columns_are_not_shuffled_but_ranked_by_their_gradients() -> None:
+    wide = sparse.random_array((30, 300), density=0.1, rng=1, format="csr", dtype=np.float32)
+    found = report(Chain(Dense(300, 3), "softmax"), wide, np.arange(30) % 3)
+    assert found.as_dict()["importance_of"] is None
+    assert len(found.as_dict()["importance"]) == 300
+    assert "the first 200 of 300 columns" in found.html()
 
 
 def test_what_is_shown_is_escaped(pages: dict[str, str]) -> None:

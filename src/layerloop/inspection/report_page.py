@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 STYLE = Path(__file__).with_name("report.css")
 WIDEST = 40  # classes of a confusion matrix that is shown whole
-BARS = 20  # columns whose importance is drawn
+BARS, LISTED = 20, 200  # columns whose importance is drawn, and those that are listed
 LARGER = ("accuracy", "r2")  # figures of a history that are better when larger
 
 
@@ -286,8 +286,10 @@ def _columns(facts: Facts) -> str:
     size = (plots.SIZE[0], 0.9 + 0.24 * len(top))
     svg = plots.drawn(plots.bars(top, label), "importance", "importance of columns", size)
     words = {"column": "column", "importance": label, "spread": "standard deviation", "gradient": "mean of |q_1|"}
-    whole = _table([{words[key]: value for key, value in row.items()} for row in rows], left=("column",))
-    return f"{_figure(svg, told)}<details><summary>every column ({len(rows)})</summary>{whole}</details>"
+    listed = [{words[key]: value for key, value in row.items()} for row in rows[:LISTED]]
+    which = f"every column ({len(rows)})" if len(rows) <= LISTED else f"the first {LISTED} of {len(rows):,} columns"
+    table = _table(listed, left=("column",))
+    return f"{_figure(svg, told)}<details><summary>{which}</summary>{table}</details>"
 
 
 def _network(facts: Facts) -> str:

@@ -14,6 +14,7 @@ from layerloop.atomic import check_writable, write_atomically
 from layerloop.errors import InputError, LabelError, ShapeError
 from layerloop.inspection import outcomes
 from layerloop.inspection.importance import (
+    SAMPLES,
     column_names,
     figure_lost,
     gradient_importance,
@@ -43,6 +44,7 @@ UNITS = 64  # first-layer units whose weights are shown
 CELLS = 8  # columns of a worst row that are shown
 SHUFFLED = 2_000  # rows that are shuffled for the importance of columns
 COLUMNS = 200  # columns beyond which nothing is shuffled: each costs as many predictions as there are repeats
+WORK = 40_000_000  # parameters times rows whose input gradients are averaged: about a second
 TIMED = 200  # single rows that are timed
 POINTS = 800  # rows of a scatter
 
@@ -306,14 +308,19 @@ def _importance(
     """Return the importance of columns, or of pixels as a picture."""
     if m.inputs.image is not None:
         mean = mean_input_gradient(
-            model, X, y, seed=seed, progress=lambda share: say("input gradients", 0.1 + 0.8 * share)
+            model, X, y, rows=_averaged(m), seed=seed, progress=lambda share: say("input gradients", 0.1 + 0.8 * share)
         )
         return {"saliency": mean.reshape(m.inputs.image).tolist(), "importance": [], "importance_of": None}
     chosen = np.sort(np.random.default_rng(seed).permutation(X.shape[0])[:SHUFFLED])
     part, y_part = take(X, chosen), np.asarray(y)[chosen]
     options: dict[str, Any] = {"columns": names, "seed": seed}
     leaning = gradient_importance(
-        model, part, y_part, **options, progress=lambda share: say("input gradients", 0.1 + 0.3 * share)
+        model,
+        part,
+        y_part,
+        **options,
+        rows=_averaged(m),
+        progress=lambda share: say("input gradients", 0.1 + 0.3 * share),
     )
     if X.shape[1] > COLUMNS:
         return {"saliency": None, "importance": leaning, "importance_of": None}
@@ -323,6 +330,11 @@ def _importance(
     slopes = {row["column"]: row["importance"] for row in leaning}
     found = [{**row, "gradient": slopes.get(row["column"])} for row in rows]
     return {"saliency": None, "importance": found, "importance_of": figure_lost(model)}
+
+
+def _averaged(m: Chain) -> int:
+    """Return over how many rows input gradients are averaged: fewer for large networks, which take a while each."""
+    return min(SAMPLES, max(10, WORK // max(1, m.architecture.size)))
 
 
 def _layers(m: Chain) -> list[dict[str, Any]]:
