@@ -156,9 +156,13 @@ void normalise_features_back(T *dgamma_beta, T *__restrict Q, const T *D, const 
         dgamma_beta[f] = across;
         dgamma_beta[r.width + f] = sum;
         if (!Q) continue;
-        T g = gamma[f] * inverse[f], share = own ? 1 / (T)r.rows : (T)0;
-        across *= share, sum *= share;
-        for (size_t i = at; i < at + r.rows; ++i) Q[i] = (D[i] - sum - xhat[i] * across) * g;
+        T g = gamma[f] * inverse[f];
+        if (own) {
+            across /= (T)r.rows, sum /= (T)r.rows;
+            for (size_t i = at; i < at + r.rows; ++i) Q[i] = (D[i] - sum - xhat[i] * across) * g;
+        } else {  // of other rows the sums are none of its business: one of them may hold a NaN
+            for (size_t i = at; i < at + r.rows; ++i) Q[i] = D[i] * g;
+        }
     }
 }
 
@@ -320,7 +324,7 @@ void bins_back(T *__restrict dx, const T *__restrict D, const T *x, const T *sta
         for (size_t i = 0; i < r.rows; ++i) {
             T t = (x[i] - start[j]) * inverse[j];
             bool rises = (first || t > 0) && (last || t <= 1);
-            dx[i] += rises ? D[j * r.rows + i] * inverse[j] : (T)0;
+            dx[i] += D[j * r.rows + i] * (rises ? inverse[j] : (T)0);
         }
     }
 }

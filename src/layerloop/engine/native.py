@@ -354,7 +354,7 @@ class NativeEngine:
                 return step
             if penalties is not None:
                 penalties[step] = decaying_squares(w, state)
-            with kept(w, self.architecture.untrained):
+            with kept(w, self.architecture.untrained), np.errstate(all="ignore"):
                 if isinstance(part.X, Csr) and self.architecture.takes_sparse:
                     sparse.step(w, gradient, state, part.X, self._split(gradient)[0])
                 else:
