@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin, _fit_context
-from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 
@@ -20,6 +19,7 @@ from layerloop.estimators.mlp_targets import (
     kind_of,
     refuse_unknown,
     rows_and_targets,
+    weights_by_class,
 )
 
 if TYPE_CHECKING:
@@ -114,6 +114,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
     (array([0, 0]), True)
     """
 
+    _kind = "mlp_classifier"
     classes_: NDArray[Any]
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseMLP._parameter_constraints,
@@ -301,7 +302,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
                 "partial_fit sees one part of the data and cannot balance classes by it: give class_weight as a dict, "
                 "or pass sample_weight"
             )
-        by_class = compute_sample_weight(self.class_weight, y)
+        by_class = weights_by_class(self.class_weight, y, self.classes_, weights)
         return by_class if weights is None else by_class * weights
 
     def __sklearn_tags__(self) -> Any:
@@ -351,6 +352,7 @@ class MLPRegressor(RegressorMixin, BaseMLP):
     ((2,), True)
     """
 
+    _kind = "mlp_regressor"
     _parameter_constraints: ClassVar[dict[str, Any]] = {
         **BaseMLP._parameter_constraints,
         "out_activation": "no_validation",

@@ -15,8 +15,8 @@ from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from layerloop.engine import Rows
-from layerloop.errors import InputError, SettingError, ShapeError
-from layerloop.estimators import mlp_network
+from layerloop.errors import InputError, ShapeError
+from layerloop.estimators import mlp_bundle, mlp_network
 from layerloop.estimators.mlp_fit import Passes, Steps, diverged
 from layerloop.estimators.mlp_lbfgs import Descent, Whole
 from layerloop.estimators.mlp_progress import Reporter
@@ -28,9 +28,12 @@ from layerloop.preprocessing import Inputs
 from layerloop.settings import blas_threads
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from numpy.typing import NDArray
 
     from layerloop.estimators.mlp_losses import Objective
+    from layerloop.files import Bundle
 
     Floats = NDArray[np.floating]
 
@@ -50,6 +53,7 @@ class Checked(NamedTuple):
 class BaseMLP(CallbackSupportMixin, BaseEstimator):
     """Base of `MLPClassifier` and `MLPRegressor`; see there."""
 
+    _kind: ClassVar[str]
     coefs_: list[Floats]
     intercepts_: list[Floats]
 
@@ -108,7 +112,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
         context = None if incremental else self._init_callback_context(task_name="fit", max_subtasks=self.max_iter)
-        hidden = hidden_sizes(self.hidden_layer_sizes)
+        hidden = mlp_network.hidden_sizes(self.hidden_layer_sizes)
         first = not hasattr(self, "coefs_") or not (self.warm_start or incremental)
         data = self._checked(X, y, sample_weight, incremental, first)
         objective = self._objective(data.Y)
@@ -195,6 +199,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         if not incremental or not hasattr(self, "_optimizer"):
             steps = None if incremental else -(-len(members) // batch) * self.max_iter
             self._optimizer = Optimizer.begin(self, network, layout(network), objective.unit, steps)
+        self._optimizer.own()
         passes = Passes(
             network,
             make_plan(network, objective.loss, int(random.randint(2**31)) if np.any(self.dropout) else 0),
@@ -324,6 +329,15 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             self.coefs_, self.intercepts_ = split(held, len(self.coefs_))
             self._held = held
 
+    def to_bundle(self) -> Bundle:
+        """Return the fitted estimator as a network and plain data, for `layerloop.save`; see mlp_bundle.py."""
+        return mlp_bundle.to_bundle(self, self._kind)
+
+    @classmethod
+    def from_bundle(cls, bundle: Bundle) -> Self:
+        """Return the estimator of a file's content, for `layerloop.load`."""
+        return mlp_bundle.from_bundle(cls(), bundle)  # type: ignore[no-any-return]
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
@@ -338,21 +352,6 @@ def split(held: mlp_network.Held, layers: int) -> tuple[list[Floats], list[Float
 def engine_rows_of(data: Checked, objective: Objective, dtype: str) -> Any:
     """Return rows and targets of a fit as the engine gathers them."""
     return Rows(engine_rows(data.X, dtype), objective.targets(data.Y, dtype))
-
-
-def hidden_sizes(value: Any) -> list[int]:
-    """Return the widths of the hidden layers; a number is one layer of it.
-
-    Raises
-    ------
-    SettingError
-        A width below 1, or none that is whole.
-    """
-    sizes = list(value) if np.iterable(value) else [value]
-    for size in sizes:
-        if not isinstance(size, Integral) or size <= 0:
-            raise SettingError(f"hidden_layer_sizes must be > 0, got {sizes}.")
-    return [int(size) for size in sizes]
 
 
 def finite_or_raise(flat: Floats, epoch: int) -> None:

@@ -18,6 +18,7 @@ from layerloop.estimators.mlp_progress import Reporter, say
 from layerloop.estimators.mlp_validation import Validation, engine_rows
 from layerloop.network import Chain, layout, make_plan
 from layerloop.prediction import blocks
+from layerloop.settings import blas_threads
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from layerloop.estimators.mlp_losses import Objective
 
     Vector = NDArray[np.float64]
+
+ALONE = 10**8  # rows times parameters of a gradient up to which one thread of BLAS is as fast as several
 
 
 @dataclass
@@ -84,7 +87,7 @@ class Descent:
             raise SettingError('solver="lbfgs" sees all rows at once and drops nothing: dropout=0, or another solver')
         est.stopped_ = ""
         options = {"maxfun": est.max_fun, "maxiter": est.max_iter, "gtol": est.tol}
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), blas_threads(self._threads):
             found = minimize(
                 self.whole.value_and_gradient,
                 self.network.flat.astype(np.float64),
@@ -109,6 +112,11 @@ class Descent:
             ConvergenceWarning,
             stacklevel=6,
         )
+
+    @property
+    def _threads(self) -> int | None:
+        """One for a small problem: SciPy's sums of short vectors take ten times as long in two on a busy machine."""
+        return 1 if len(self.whole.rows.targets) * len(self.network.flat) < ALONE else None
 
     @property
     def _heard(self) -> bool:

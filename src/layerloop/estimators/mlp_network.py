@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -48,6 +49,21 @@ def listed(value: Any, count: int, what: str) -> list[Any]:
     if len(values) != count:
         raise SettingError(f"{what} has {len(values)} entries, and there are {count} hidden layers: one for each")
     return values
+
+
+def hidden_sizes(value: Any) -> list[int]:
+    """Return the widths of the hidden layers; a number is one layer of it.
+
+    Raises
+    ------
+    SettingError
+        A width below 1, or none that is whole.
+    """
+    sizes = list(value) if np.iterable(value) else [value]
+    for size in sizes:
+        if not isinstance(size, Integral) or size <= 0:
+            raise SettingError(f"hidden_layer_sizes must be > 0, got {sizes}.")
+    return [int(size) for size in sizes]
 
 
 def activation_names(value: Any, count: int) -> list[str]:

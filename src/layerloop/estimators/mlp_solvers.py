@@ -149,6 +149,11 @@ class Optimizer:
         linear = isinstance(optim.base_rule(self.state.rule), LINEAR)
         return optim.value_at(rate, self.state.t) * self.state.scale * (self.unit if linear else 1)
 
+    def own(self) -> None:
+        """Copy a state that cannot be written to, such as one that joblib maps from a file."""
+        if not all(slot.flags.writeable for slot in self.state.slots):
+            self.state = self.state.copy()
+
     def penalise(self, l2: float) -> None:
         """Give the rule the penalty of the next steps: the gradient of (l2 / 2) |w|^2, biases left out."""
         if not self.penalised:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.preprocessing import LabelBinarizer
 from sklearn.utils import column_or_1d
+from sklearn.utils.class_weight import compute_class_weight, compute_sample_weight
 from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
@@ -65,6 +66,17 @@ def weights_of(sample_weight: Any, X: Any) -> NDArray[np.floating] | None:
         place = f"; the first is {values[wrong[0]]:g} in row {wrong[0]}" if len(wrong) and values.ndim == 1 else ""
         raise InputError(f"{error}{place}") from None
     return np.asarray(found)
+
+
+def weights_by_class(given: Any, y: NDArray[Any], classes: NDArray[Any], weights: Any) -> NDArray[np.float64]:
+    """Return the weight that each row has by its class; "balanced" counts rows by their weights."""
+    if y.ndim == 2 or given != "balanced":
+        return np.asarray(compute_sample_weight(given, y), np.float64)
+    there = np.intersect1d(classes, y) if weights is None else np.intersect1d(classes, y[weights > 0])
+    balanced = np.zeros(len(classes))
+    place = np.searchsorted(classes, there)
+    balanced[place] = compute_class_weight("balanced", classes=there, y=y, sample_weight=weights)
+    return balanced[np.searchsorted(classes, y)]
 
 
 def _placed(error: ValueError, X: Any, y: Any) -> ValueError:
