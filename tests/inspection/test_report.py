@@ -191,6 +191,15 @@ def test_the_weights_behind_a_dropout_of_the_input_are_shown() -> None:
     np.testing.assert_allclose(found["pictures"][1], m[1].W[1, :-1].reshape(6, 6), atol=1e-5)
 
 
+def test_names_with_signs_of_all_kinds_are_drawn_as_they_are() -> None:
+    names = ["$a_1$ and $", "it's 'quoted'", "价格", '<b id="x">']
+    text = report(Chain(Dense(4, 2), "softmax"), X, KIND, columns=names).html()
+    for shown in ("$a_1$ and $", "it's 'quoted'", "价格"):
+        assert re.search(rf"<text[^>]*>{re.escape(shown)}</text>", text)
+    assert "<b id" not in text
+    assert Page(text).open == []
+
+
 def test_many_sparse_columns_are_not_shuffled_but_ranked_by_their_gradients() -> None:
     wide = sparse.random_array((30, 300), density=0.1, rng=1, format="csr", dtype=np.float32)
     found = report(Chain(Dense(300, 3), "softmax"), wide, np.arange(30) % 3)
@@ -214,6 +223,8 @@ def test_colours_are_the_pages_and_text_stays_text(pages: dict[str, str]) -> Non
         assert "var(--ink)" in picture
         assert set(re.findall(r"#[0-9a-f]{6}\b", picture)) <= {"#ffffff"}
         assert "<text" in picture
+        assert "system-ui, sans-serif" in picture
+        assert "DejaVu" not in picture
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from html import escape
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,7 @@ SIZE = (5.2, 3.4)  # inches of 72 points: a phone shows it at nine tenths, so th
 SETTINGS = {
     "svg.fonttype": "none",
     "font.size": 10,
+    "text.parse_math": False,  # a column may be called "$ a year"
     "axes.edgecolor": FAINT,
     "axes.labelcolor": INK,
     "axes.spines.top": False,
@@ -67,7 +69,8 @@ def drawn(draw: Draw, name: str, title: str, size: tuple[float, float] = SIZE) -
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
-    with mpl.rc_context({**SETTINGS, "svg.hashsalt": name}):
+    with mpl.rc_context({**SETTINGS, "svg.hashsalt": name}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # the reader's fonts are used, not those that measured
         figure = Figure(figsize=size, layout="constrained")
         figure.patch.set_alpha(0)
         axes = figure.subplots()
@@ -87,7 +90,7 @@ def _for_a_page(text: str, name: str, title: str) -> str:
     svg = re.sub(r'(url\(#|href="#)([^)"]+)', rf"\g<1>{name}-\g<2>", svg)
     for colour, variable in VARIABLES.items():
         svg = svg.replace(colour, f"var({variable})")
-    svg = re.sub(r"'[^']+'(, '[^']+')*(, sans-serif)?", "system-ui, sans-serif", svg)
+    svg = re.sub(r"(font(?:-family)?: [^;\"']*)'[^;\"]*", r"\1system-ui, sans-serif", svg)
     opening, _, rest = svg.partition(">")
     view = "".join(re.findall(r'viewBox="[^"]+"', opening))
     head = f'<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" {view} role="img"'
