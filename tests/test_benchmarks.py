@@ -19,8 +19,25 @@ SMALL = {
     "serving": ["--requests", "200", "--clients", "8"],
     "watching": ["--pages", "5", "--seconds", "1", "--rows", "2000"],
     "accuracy": ["--data", "digits", "--seeds", "1", "--epochs", "1"],
+    "tabular": ["--seeds", "1", "--rows", "60", "--only", "layerloop"],
+    "ablation": ["--seeds", "1", "--rows", "60", "--sets", "wine"],
+    "pictures": ["--names", "digits", "--seeds", "1", "--epochs", "1"],
 }
-PARTS = {"works", "peers", "once"}  # what table.py is made of
+PARTS = {"works", "peers", "once", "tabular_peers"}  # what table.py and tabular.py are made of
+
+
+@pytest.fixture(scope="module")
+def tables(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of two small tables, in the place where the benchmarks of tables look for one."""
+    from sklearn.datasets import load_diabetes, load_wine
+
+    folder = tmp_path_factory.mktemp("data") / "tabular"
+    folder.mkdir()
+    for name, load in (("wine", load_wine), ("diabetes", load_diabetes)):
+        load(as_frame=True).frame.to_csv(folder / f"{name}.csv.gz", index=False)
+    sets = {"wine": ("target", "class", ["ash"]), "diabetes": ("target", "value", [])}
+    (folder / "sets.py").write_text(f"SETS = {sets!r}\n")
+    return folder
 
 
 def test_every_benchmark_is_run_here() -> None:
@@ -28,12 +45,15 @@ def test_every_benchmark_is_run_here() -> None:
 
 
 @pytest.mark.parametrize("name", SMALL)
-def test_a_benchmark_runs_and_prints_figures(name: str) -> None:
+def test_a_benchmark_runs_and_prints_figures(name: str, tables: Path) -> None:
     command = [sys.executable, str(BENCHMARKS / f"{name}.py"), *SMALL[name], "--json"]
+    command += ["--data", str(tables)] if name in ("tabular", "ablation") else []
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     figures = json.loads(done.stdout.splitlines()[-1])
     numbers = (
-        list(figures.values()) if isinstance(figures, dict) else [row.get("median", row.get("mean")) for row in figures]
+        list(figures.values())
+        if isinstance(figures, dict)
+        else [row.get("median", row.get("mean", row.get("error"))) for row in figures]
     )
     assert numbers
     assert all(number > 0 for number in numbers)
