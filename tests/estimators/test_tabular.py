@@ -164,7 +164,7 @@ def test_a_weighted_fit_is_as_close_to_repeated_rows_as_two_seeds_are(form: Any)
     counts = np.random.default_rng(0).integers(1, 4, len(y))
 
     def predicted(X: np.ndarray, y: np.ndarray, weights: Any, seed: int) -> np.ndarray:
-        return TabularRegressor(random_state=seed, epochs=16).fit(form(X), y, sample_weight=weights).predict(form(X0))
+        return TabularRegressor(random_state=seed).fit(form(X), y, sample_weight=weights).predict(form(X0))
 
     X0 = X
     weighted, other = (predicted(X, y, counts, seed) for seed in (0, 1))

@@ -15,6 +15,7 @@ from layerloop.settings import whole
 
 FEW_ROWS = 20_000
 LEAST_EPOCHS = 8
+MANY_COLUMNS = 200_000  # of sparse rows
 SCHEDULES = {"coslog4": CosLog4, "cosine": Cosine}
 NAMES = {"folds": "n_members"}  # what a setting is called where people set it
 
@@ -93,13 +94,33 @@ class Recipe:
         return replace(self, **settings)  # type: ignore[arg-type]
 
 
-def recipe_for(kind: str, *, rows: int, sparse: bool = False, metric: str | None = None) -> Recipe:
-    """Return the defaults for a table of so many rows; `kind` is "classes" or "values", `metric` what is to be good."""
+def recipe_for(kind: str, *, rows: int, sparse_columns: int = 0, metric: str | None = None) -> Recipe:
+    """Return the defaults for a table.
+
+    Parameters
+    ----------
+    kind : "classes" or "values"
+    rows : int
+    sparse_columns : int
+        Columns where the rows are sparse, as hashed text is; 0 where they are not.
+    metric : str, optional
+        What is to be good.
+    """
     recipe = Recipe(kind, **_size(rows))  # type: ignore[arg-type]
     if kind == "values":
         loss = "mae" if metric == "mae" else "mse"
-        recipe = recipe.with_(activation="mish", rate=0.2, loss=loss, frequencies=0 if sparse else 16)
-    return recipe
+        recipe = recipe.with_(activation="mish", rate=0.2, loss=loss, frequencies=16)
+    return _for_sparse(recipe, sparse_columns) if sparse_columns else recipe
+
+
+def _for_sparse(recipe: Recipe, columns: int) -> Recipe:
+    """Return the recipe for sparse rows: one hidden layer does better, and the first layer is nearly all.
+
+    Beyond MANY_COLUMNS a single narrow network is trained: its numbers and moments fill gigabytes otherwise.
+    """
+    rate = 0.03 if recipe.kind == "classes" else 0.1
+    recipe = recipe.with_(widths=(128,), rate=rate, frequencies=0)
+    return recipe.with_(widths=(32,), folds=1) if columns > MANY_COLUMNS else recipe
 
 
 def _size(rows: int) -> dict[str, int]:

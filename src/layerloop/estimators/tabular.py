@@ -69,9 +69,9 @@ class _Tabular(BaseEstimator):
         checked = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False, accept_sparse="csr")
         return as_csr(checked, "X") if is_sparse(checked) else read_frame(checked)
 
-    def _settled(self, n: int, *, sparse: bool) -> Recipe:
+    def _settled(self, n: int, sparse_columns: int) -> Recipe:
         """Return the recipe for so many rows, with what was asked for put in."""
-        recipe = recipe_for(self._kind, rows=n, sparse=sparse, metric=self.metric)
+        recipe = recipe_for(self._kind, rows=n, sparse_columns=sparse_columns, metric=self.metric)
         asked = {"folds": self.n_members, "epochs": self.epochs}
         return recipe.with_(
             **{name: value for name, value in asked.items() if value is not None}, **(self.recipe or {})
@@ -83,7 +83,7 @@ class _Tabular(BaseEstimator):
         judge = METRICS[JUDGED_BY.get(asked.name, asked.name)]
         self.features_ = fit_sparse(rows) if isinstance(rows, Csr) else fit_features(rows)
         encoded = self.features_.apply(rows)
-        recipe = self._settled(len(rows), sparse=isinstance(encoded, Csr))
+        recipe = self._settled(len(rows), encoded.width if isinstance(encoded, Csr) else 0)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
         return Task(recipe, self.features_, encoded, y, weights, outputs, judge, seed, self.time_limit, watch)
 
