@@ -13,7 +13,7 @@ import pytest
 
 import layerloop
 
-HEAVY = ("scipy", "sklearn", "PIL", "rich", "safetensors", "threadpoolctl", "numpy")
+HEAVY = ("scipy", "sklearn", "PIL", "rich", "matplotlib", "safetensors", "threadpoolctl", "numpy")
 
 
 @pytest.mark.parametrize("name", layerloop.__all__)

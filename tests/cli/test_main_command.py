@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SRC = Path(__file__).parents[2] / "src"
-HEAVY = {"numpy", "scipy", "sklearn", "rich", "PIL", "safetensors", "threadpoolctl"}
+HEAVY = {"numpy", "scipy", "sklearn", "rich", "matplotlib", "PIL", "safetensors", "threadpoolctl"}
 
 
 def loaded(*arguments: str, cwd: Path | None = None) -> list[str]:
