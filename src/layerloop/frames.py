@@ -49,11 +49,16 @@ class Frame:
         """The columns' names, in order."""
         return tuple(series.name for series in self.series)
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.n, len(self.series)
+
     def __len__(self) -> int:
         return self.n
 
-    def __getitem__(self, rows: NDArray[Any]) -> Frame:
-        """Return the rows of a mask, or of row numbers in that order."""
+    def __getitem__(self, rows: NDArray[Any] | slice | list[int]) -> Frame:
+        """Return the rows of a mask, a slice, or of row numbers in that order."""
         taken = tuple(Series(series.name, series.kind, series.values[rows]) for series in self.series)
         return Frame(taken, len(np.arange(self.n)[rows]), self.named)
 
@@ -70,10 +75,52 @@ class Frame:
                 return series
         raise InputError(f"the table lacks the column {name!r}.{did_you_mean(name, self.names)}")
 
+    def without(self, name: str) -> Frame:
+        """Return the other columns."""
+        return Frame(tuple(series for series in self.series if series.name != name), self.n, self.named)
+
+
+def rows_of(X: Any, rows: NDArray[np.intp]) -> Any:
+    """Return rows by their numbers, of whatever a table is: a data frame, a Frame, an array, a sparse matrix, a list.
+
+    Examples
+    --------
+    >>> rows_of([[1, 2], [3, 4]], np.array([1]))
+    [[3, 4]]
+    """
+    if is_frame(X):
+        import narwhals
+
+        return narwhals.from_native(X, eager_only=True)[rows.tolist()].to_native()
+    if isinstance(X, list | tuple):
+        return [X[i] for i in rows.tolist()]
+    return X[rows]
+
+
+def shuffled(X: Any, j: int, order: NDArray[np.intp]) -> Any:
+    """Return a table in which the cells of column j stand in another order; X itself stays as it is.
+
+    Examples
+    --------
+    >>> shuffled(np.array([[1, 2], [3, 4]]), 1, np.array([1, 0])).tolist()
+    [[1, 4], [3, 2]]
+    """
+    if isinstance(X, Frame):
+        moved = Series(X.names[j], X.series[j].kind, X.series[j].values[order])
+        return Frame((*X.series[:j], moved, *X.series[j + 1 :]), X.n, X.named)
+    if is_frame(X):
+        import narwhals
+
+        frame = narwhals.from_native(X, eager_only=True)
+        return _aligned(frame, [frame[:, j][order.tolist()].alias(frame.columns[j])]).to_native()
+    copied = X.toarray() if hasattr(X, "toarray") else np.array(X)
+    copied[:, j] = copied[order, j]
+    return copied
+
 
 def is_frame(X: Any) -> bool:
     """Whether X is a data frame of a library that narwhals knows."""
-    if isinstance(X, np.ndarray | list | tuple):
+    if isinstance(X, np.ndarray | list | tuple | Frame):
         return False
     import narwhals
 

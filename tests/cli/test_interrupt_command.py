@@ -138,7 +138,9 @@ def test_signals_mean_afterwards_what_they_meant_before(run: Callable, once_trai
 def test_a_process_ends_with_the_code_of_its_signal(
     number: signal.Signals, code: int, start: Callable, examples: Path, tmp_path: Path
 ) -> None:
-    process = start("train", examples / "kinds.csv", "--target", "kind", "--epochs", 10**7, "--out", "m.safetensors")
+    process = start(
+        "train", examples / "kinds.csv", "--target", "kind", "--layers", 8, "--epochs", 10**7, "--out", "m.safetensors"
+    )
     assert process.stdout is not None
     while not process.stdout.readline().startswith(b"epoch "):
         assert process.poll() is None

@@ -45,7 +45,9 @@ def test_a_wrong_command_loads_no_library() -> None:
 def test_training_on_a_table_off_a_terminal_loads_only_what_it_computes_and_saves_with(
     examples: Path, tmp_path: Path
 ) -> None:
-    found = loaded("train", str(examples / "kinds.csv"), "--target", "kind", "--epochs", "1", cwd=tmp_path)
+    found = loaded(
+        "train", str(examples / "kinds.csv"), "--target", "kind", "--layers", "8", "--epochs", "1", cwd=tmp_path
+    )
     assert found == ["numpy", "safetensors", "threadpoolctl"]
 
 
@@ -119,7 +121,7 @@ def test_the_module_is_the_command(start: Callable) -> None:
 def test_a_reader_that_goes_ends_the_lines_and_not_the_training(
     start: Callable, examples: Path, tmp_path: Path
 ) -> None:
-    process = start("train", examples / "kinds.csv", "--target", "kind", "--out", "m.safetensors")
+    process = start("train", examples / "kinds.csv", "--target", "kind", "--layers", 8, "--out", "m.safetensors")
     assert process.stdout is not None
     process.stdout.readline()
     process.stdout.close()
@@ -136,7 +138,16 @@ def test_a_report_that_cannot_be_written_is_an_error_and_the_model_is_kept(
 ) -> None:
     with Path("/dev/full").open("wb") as full:
         process = start(
-            "train", examples / "kinds.csv", "--target", "kind", "--out", "m.safetensors", *json, stdout=full
+            "train",
+            examples / "kinds.csv",
+            "--target",
+            "kind",
+            "--layers",
+            8,
+            "--out",
+            "m.safetensors",
+            *json,
+            stdout=full,
         )
         _, err = process.communicate()
     assert process.returncode == 2

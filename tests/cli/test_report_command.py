@@ -65,7 +65,7 @@ def test_what_was_done_and_the_command_are_told(run: Callable, folder: Path) -> 
 def test_training_writes_it_too_and_it_is_the_one_that_the_command_writes(
     held: tuple[str, ...], run: Callable, folder: Path
 ) -> None:
-    options = ("--target", "price", "--epochs", 5, *held, "--out", "m.safetensors", "--report")
+    options = ("--target", "price", "--layers", 32, "--epochs", 5, *held, "--out", "m.safetensors", "--report")
     trained = run("train", "prices.csv", *options)
     assert trained.code == 0
     assert trained.lines[-1] == "wrote m.html"
@@ -84,11 +84,15 @@ def untimed(page: str) -> str:
 
 
 def test_json_of_training_names_the_report(run: Callable, folder: Path) -> None:
-    found = json.loads(run("train", "kinds.csv", "--target", "kind", "--epochs", 1, "--report", "--json").out)
+    found = json.loads(
+        run("train", "kinds.csv", "--target", "kind", "--layers", 8, "--epochs", 1, "--report", "--json").out
+    )
     assert (folder / found["report"]).is_file()
 
 
-@pytest.mark.parametrize("arguments", [("report", "kinds.safetensors"), ("train", "kinds.csv", "--report")])
+@pytest.mark.parametrize(
+    "arguments", [("report", "kinds.safetensors"), ("train", "kinds.csv", "--layers", "8", "--report")]
+)
 def test_without_matplotlib_it_is_said_before_any_work(
     arguments: tuple[str, ...], run: Callable, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -91,7 +91,7 @@ def test_a_narrow_terminal_gets_a_shorter_bar(columns: int, start: Callable, tab
 
 
 def test_no_color_means_none(start: Callable, table: Path) -> None:
-    _, text = seen(start, "train", table, "--epochs", 1, NO_COLOR="1")
+    _, text = seen(start, "train", table, "--layers", 8, "--epochs", 1, NO_COLOR="1")
     assert not [code for code in COLOUR.findall(text) if re.search(r"[34]\d|9\d", code)]
     _, text = seen(start, "data", "show", "digits", NO_COLOR="1")
     assert "\x1b" not in text
@@ -102,14 +102,14 @@ def test_a_terminal_with_colours_shows_pictures_in_exact_greys(start: Callable) 
 
 
 def test_a_dumb_terminal_gets_plain_lines(start: Callable, table: Path) -> None:
-    _, text = seen(start, "train", table, "--epochs", 2, TERM="dumb")
+    _, text = seen(start, "train", table, "--layers", 8, "--epochs", 2, TERM="dumb")
     assert "\x1b" not in text
     assert "samples/s" in text
 
 
 def test_json_on_a_terminal_keeps_standard_output_for_the_object(start: Callable, table: Path, tmp_path: Path) -> None:
     leader, follower = pty.openpty()
-    process = start("train", table, "--epochs", 2, "--json", stderr=follower, env={"TERM": "xterm"})
+    process = start("train", table, "--layers", 8, "--epochs", 2, "--json", stderr=follower, env={"TERM": "xterm"})
     os.close(follower)
     out, _ = process.communicate()
     os.close(leader)

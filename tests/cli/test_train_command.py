@@ -207,14 +207,14 @@ def test_a_column_of_an_array_is_the_target(run: Callable, examples: Path) -> No
 
 def test_a_target_taken_from_the_header_is_said(run: Callable) -> None:
     Path("t.csv").write_text("a,label\n" + "1,x\n2,y\n" * 20)
-    assert "target: column 'label', by its name" in run("train", "t.csv", "--epochs", 1).lines
+    assert "target: column 'label', by its name" in run("train", "t.csv", "--layers", 8, "--epochs", 1).lines
 
 
 def test_a_single_test_row_has_no_r2(run: Callable) -> None:
     Path("t.csv").write_text("a,price\n1,3.5\n2,1.5\n3,2.5\n")
-    result = run("train", "t.csv", "--target", "price", "--epochs", 1)
+    result = run("train", "t.csv", "--target", "price", "--layers", 32, "--epochs", 1)
     assert "test r2 undefined" in result.lines[-2]
-    found = strict(run("train", "t.csv", "--target", "price", "--epochs", 1, "--json").out)
+    found = strict(run("train", "t.csv", "--target", "price", "--layers", 32, "--epochs", 1, "--json").out)
     assert found["test_r2"] is None
 
 

@@ -1,14 +1,15 @@
-"""Print the figures of a saved model on a data set: loss, and accuracy or R2."""
+"""Print the figures of a saved model on a data set: loss, and accuracy or R2; all of them of a table's estimator."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from layerloop import describe
+from layerloop.cli import estimator
 from layerloop.cli import options as opt
 from layerloop.cli.terminal import Terminal
-from layerloop.files import load
-from layerloop.network import evaluate
+from layerloop.models import load
+from layerloop.network import Chain, evaluate
 
 if TYPE_CHECKING:
     import argparse
@@ -32,6 +33,8 @@ def run(given: argparse.Namespace) -> int:
     """Print the figures; return 0."""
     terminal = Terminal(json=given.json)
     m = load(given.model)
+    if not isinstance(m, Chain):
+        return estimator.evaluate(m, given, terminal)
     data, split = opt.known_data(m, given.data, given, terminal)
     figures = evaluate(m, data.X, data.y, opt.loss_of(m))
     words = "  ".join(f"{name} {describe.figure(value)}" for name, value in sorted(figures.items()))

@@ -12,23 +12,23 @@ import numpy as np
 
 from layerloop.answer import answer_of
 from layerloop.atomic import check_writable
+from layerloop.cli import estimator
 from layerloop.cli import options as opt
 from layerloop.cli.terminal import Terminal
 from layerloop.data import image_text, prepare_image, read_csv_rows, read_rows, write_csv
 from layerloop.errors import InputError, SettingError
-from layerloop.files import load
+from layerloop.models import load
+from layerloop.network import Chain
+from layerloop.table_files import ENDINGS as TABLES
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from layerloop.network import Chain
-
 EXAMPLES = """examples:
   layerloop predict mnist-784-32-10.safetensors 0 --data mnist
   layerloop predict mnist-784-32-10.safetensors seven.png --proba
   layerloop predict prices.safetensors new.csv -o predicted.csv"""
-TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
 ARRAYS = (".npy", ".npz")
 
 
@@ -51,7 +51,10 @@ def run(given: argparse.Namespace) -> int:
     m = load(given.model)
     given.target = None
     _check_out(given)
-    rows = [row for text in given.input for row in _rows_of(m, text, given, terminal)]
+    if isinstance(m, Chain):
+        rows = [row for text in given.input for row in _rows_of(m, text, given, terminal)]
+    else:
+        rows = estimator.predict(m, given, terminal)
     for row in rows:
         if "written" not in row:
             terminal.say(_line(row, proba=given.proba))
@@ -88,7 +91,9 @@ def _answer(m: Chain, name: str, output: Any) -> dict[str, Any]:
 def _line(row: dict[str, Any], *, proba: bool) -> str:
     """Return a prediction in words."""
     value = row["prediction"]
-    text = f"{row['input']}: {value if isinstance(value, str) else np.round(value, 6).tolist()}"
+    text = f"{row['input']}: {value if isinstance(value, str | bool) else np.round(value, 6).tolist()}"
+    if "lower" in row:
+        text += f"  ({row['lower']:.6g} to {row['upper']:.6g})"
     if "probability" in row:
         text += f"  (probability {row['probability']:.4f})"
     if "label" in row:

@@ -1,8 +1,11 @@
-"""Train a network on a data set, print as it goes, and save it.
+"""Train on a data set, print as it goes, and save the model.
 
-DATA is mnist, fashion-mnist, digits, or a file (.csv, .npz, .npy). The defaults are the run of the notes,
-section 7.3: one hidden layer of 32, sigmoid, softmax, cross-entropy, Adam at 0.001, batches of 128, 20 passes.
+DATA is mnist, fashion-mnist, digits, or a file (.csv, .parquet, .feather, .npz, .npy). The defaults are the run of the
+notes, section 7.3: one hidden layer of 32, sigmoid, softmax, cross-entropy, Adam at 0.001, batches of 128, 20 passes.
 The recipe `pictures` is two hidden layers of 512 with dropout and a one-cycle rate, for more than the notes reach.
+
+A table of numbers, categories, dates, text and gaps gets the estimator that is good as it comes, unless anything of
+"the network" or "its training" is named.
 """
 
 from __future__ import annotations
@@ -11,31 +14,33 @@ import signal
 import sys
 import tempfile
 import time
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from layerloop import describe
 from layerloop.atomic import check_writable
-from layerloop.cli import lab, report
+from layerloop.cli import lab, report, tables
 from layerloop.cli import options as opt
+from layerloop.cli.keeping import ENDING, check_place, free_place, history_of, hold_off, signals_as_interrupts
 from layerloop.cli.terminal import Terminal
+from layerloop.cli.train_table import train_table
 from layerloop.data import has_test
-from layerloop.errors import DivergenceError, LayerloopError, ModelFileError, OutputError, SettingError, look_up
-from layerloop.files import load, save
+from layerloop.errors import DivergenceError, LayerloopError, OutputError, SettingError, look_up
+from layerloop.files import save
 from layerloop.inspection.plots import check_drawable
 from layerloop.lab.extra import check_extra
 from layerloop.layers import ACTIVATIONS, Dense
 from layerloop.optim import RULES, SCHEDULES, base_of
 from layerloop.plain import plain
 from layerloop.settings import blas_threads
+from layerloop.table_files import is_table
 from layerloop.training import read_history, train, write_history
 from layerloop.training.recipe import RECIPES, Recipe, prepare
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
 
     from layerloop.lab import Watch
     from layerloop.training import Progress
@@ -47,15 +52,21 @@ EXAMPLES = """examples:
   layerloop train mnist --reading notes     section 7.1, taken literally
   layerloop train mnist --recipe pictures   a larger network, right more often
   layerloop train fashion-mnist --layers 128,64 --activation relu
-  layerloop train table.csv --target price --epochs 200"""
+  layerloop train table.csv --target price
+  layerloop train table.csv --target price --layers 32 --epochs 200"""
 
-ENDING = ".safetensors"
+# Whoever names one of the first wants a network of their own; those of TABLE belong to the estimator.
+NETWORK = (
+    *("recipe", "reading", "layers", "activation", "dropout", "head", "loss", "smoothing", "class_weight", "optimizer"),
+    *("rate", "schedule", "decay", "clip", "batch_size", "dtype", "threads", "validation", "lab"),
+)
+TABLE = ("task", "metric", "members", "time_limit", "interval")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `layerloop train`."""
     parser.add_argument("data", metavar="DATA", help="mnist, fashion-mnist, digits, or a file")
-    parser.add_argument("--recipe", type=opt.name, default="notes", help="where defaults come from: notes or pictures")
+    parser.add_argument("--recipe", type=opt.name, metavar="NAME", help="where defaults come from: notes or pictures")
     group = parser.add_argument_group("the network")
     add = group.add_argument
     add("--reading", type=opt.name, help="program (default) or notes")
@@ -63,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--activation", type=opt.name, metavar="NAME", help=f"of the hidden layers: {_names()}")
     add("--dropout", type=float, metavar="SHARE", help="of the hidden layers' outputs, in training (default 0)")
     add("--head", type=opt.name, metavar="NAME", help="softmax, modified-softmax, identity (default: by the reading)")
-    group = parser.add_argument_group("training")
+    group = parser.add_argument_group("its training")
     add = group.add_argument
     add(
         "--loss",
@@ -79,19 +90,27 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--decay", type=float, help="decoupled weight decay (default: none, 0.01 for adamw)")
     add("--clip", type=float, metavar="NORM", help="bound of the gradient's norm (default: none)")
     add("--batch-size", type=int, metavar="N", help="rows per step (default 128)")
-    add("--epochs", type=int, metavar="N", help="passes over the data (default 20)")
-    opt.add_seed(group, "of weights, order and held-out rows")
     add("--dtype", help="float32 (default) or float64")
-    add("--threads", type=int, default=1, metavar="N", help="how many (default 1; more pay for wide layers)")
+    add("--threads", type=int, metavar="N", help="how many (default 1; more pay for wide layers)")
+    add("--validation", type=float, metavar="SHARE", help="of the training rows, held out (default 0)")
+    group = parser.add_argument_group("tables")
+    opt.add_target(group)
+    tables.add_estimator(group)
+    group.add_argument("--interval", type=float, metavar="SHARE", help="of values that intervals are to cover: 0.9")
     group = parser.add_argument_group("data and reports")
     add = group.add_argument
-    opt.add_target(group)
-    add("--validation", type=float, default=0.0, metavar="SHARE", help="of the training rows, held out (default 0)")
-    add("--test", type=float, metavar="SHARE", help="held out of a file without a test part (0.2)")
+    add("--epochs", type=int, metavar="N", help="passes over the data (default 20; of tables by the rows)")
+    opt.add_seed(group, "of weights, order and held-out rows")
+    add("--test", type=float, metavar="SHARE", help="held out of a file without a test part (0.2; of tables 0)")
     add("--every", type=float, default=2.0, metavar="SECONDS", help="report at least so often (default 2)")
-    add("--out", type=Path, metavar="FILE", help="the model file (default: a new name in this folder)")
+    add("-o", "--out", type=Path, metavar="FILE", help="the model file (default: a new name in this folder)")
     add("--report", action="store_true", help="write a page about it beside the model, as layerloop report does")
-    add("--lab", action="store_true", help="serve a page on this machine that watches; it stays until Ctrl-C")
+    add(
+        "--lab",
+        action="store_const",
+        const=True,
+        help="serve a page on this machine that watches; it stays until Ctrl-C",
+    )
     opt.add_data_dir(group)
     opt.add_json(group)
 
@@ -105,7 +124,30 @@ def run(given: argparse.Namespace) -> int:
     terminal = Terminal(json=given.json)
     if not given.every > 0:
         raise SettingError(f"--every must be a positive number of seconds, got {given.every:g}")
-    recipe = look_up(RECIPES, given.recipe, "recipe")
+    network = [name for name in NETWORK if getattr(given, name) is not None]
+    if is_table(given.data) and not network:
+        if given.report:
+            raise SettingError("--report comes with a network so far: leave it out, or name --layers")
+        return train_table(given, terminal)
+    _check_network(given, network)
+    return _train_network(given, terminal)
+
+
+def _check_network(given: argparse.Namespace, network: list[str]) -> None:
+    """Refuse settings of the estimator for tables beside those of a network."""
+    table = [name for name in TABLE if getattr(given, name) is not None]
+    if table:
+        why = f"leave out {_option(network[0])}" if network else f"{given.data} is none"
+        raise SettingError(f"{_option(table[0])} is for the estimator of tables: {why}")
+
+
+def _option(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _train_network(given: argparse.Namespace, terminal: Terminal) -> int:
+    """Train one plain network."""
+    recipe = look_up(RECIPES, given.recipe or "notes", "recipe")
     chosen = {field.name: getattr(given, field.name, None) for field in fields(Recipe)}
     recipe = replace(recipe, **{name: value for name, value in chosen.items() if value is not None})
     if given.report:
@@ -115,10 +157,10 @@ def run(given: argparse.Namespace) -> int:
     if given.test is not None and has_test(given.data):
         raise SettingError(f"{given.data} has a test part of its own: leave out --test")
     if given.out is not None:
-        _check_place(given.out)
-    with blas_threads(given.threads), _signals():
+        check_place(given.out)
+    with blas_threads(1 if given.threads is None else given.threads), signals_as_interrupts():
         task = _task(given, recipe, terminal)
-        place = given.out or _free(_named(given.data, task))
+        place = given.out or free_place(_named(given.data, task))
         _describe(terminal, given.data, task)
         with lab.watching(task, given.data, terminal) if given.lab else nullcontext() as watch:
             return _run(given, recipe, task, terminal, place, watch)
@@ -129,8 +171,8 @@ def _run(
 ) -> int:
     """Train, save and report; whatever ends training early, what stood at `place` before stays."""
     before = _figures(terminal, task, "before training")
-    aside = _free(place)  # where an unfinished run is kept
-    history = check_writable(_history_of(aside))
+    aside = free_place(place)  # where an unfinished run is kept
+    history = check_writable(history_of(aside))
     check_writable(aside)
     reports = Reports(terminal, task, given.every, recipe.epochs)
     began = time.perf_counter()
@@ -140,7 +182,7 @@ def _run(
         if not reports.keeps:
             history.unlink(missing_ok=True)
     seconds = time.perf_counter() - began
-    _hold_off()
+    hold_off()
     task.finish()
     after = task.figures("test") if "test" in task.held else {}
     model = aside if why else place
@@ -149,7 +191,7 @@ def _run(
     task.m.record = {key: plain(value) for key, value in facts.items()}
     _save(task, model)
     if not why:
-        history = history.replace(_history_of(place))
+        history = history.replace(history_of(place))
     _conclude(terminal, after, seconds, why)
     if not after.get("loss", 0) <= before.get("test_loss", 0):
         terminal.say(_advice(passes, before["test_loss"]))
@@ -192,32 +234,10 @@ def _report(
     return place
 
 
-def _check_place(place: Path) -> None:
-    """Refuse a place that cannot be written, or that holds a file which is no model: the name is likely a slip."""
-    check_writable(place)
-    if place.exists():
-        try:
-            load(place)
-        except ModelFileError:
-            raise OutputError(f"{place} exists and is not a readable model file; name another --out") from None
-
-
 def _named(data: str, task: Task) -> Path:
     """Return the name that data and widths give a model."""
     widths = [str(layer.n_in) for layer in task.m.architecture.layers if isinstance(layer, Dense)]
     return Path("-".join([Path(data).name.split(".")[0], *widths, str(task.m.architecture.n_out)]) + ENDING)
-
-
-def _free(place: Path) -> Path:
-    """Return this name or, when it is taken, the next that is free: what an earlier run saved stays."""
-    stem, ending = (place.stem, ENDING) if place.suffix == ENDING else (place.name, "")
-    names = (place.with_name(f"{stem}{'' if k == 1 else f'-{k}'}{ending}") for k in range(1, 1_000_000))
-    return next(name for name in names if not name.exists())
-
-
-def _history_of(model: Path) -> Path:
-    """Return the place of the history beside a model."""
-    return model.with_name(model.name.removesuffix(ENDING) + ".history.jsonl")
 
 
 def _save(task: Task, place: Path) -> None:
@@ -230,7 +250,7 @@ def _save(task: Task, place: Path) -> None:
 
 def _rescued(task: Task, name: str) -> str:
     try:
-        return f"the model is kept in {save(task.m, _free(Path(tempfile.gettempdir()) / name))}"
+        return f"the model is kept in {save(task.m, free_place(Path(tempfile.gettempdir()) / name))}"
     except OutputError:
         return "nor could the model be kept in the folder for temporary files"
 
@@ -275,42 +295,6 @@ def _short(number: float) -> str:
         if number >= 10 * unit:
             return f"{number / unit:.0f}{letter}"
     return f"{number:.0f}"
-
-
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, or SIGHUP of a terminal that is closed, handled as Ctrl-C is: stop, keep the model, and say so."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.code = 128 + number
-
-
-def _terminate(number: int, *_: object) -> None:
-    raise Terminated(number)
-
-
-TERMINATING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
-SIGNALS = (signal.SIGINT, *TERMINATING)
-
-
-@contextmanager
-def _signals() -> Iterator[None]:
-    """Take SIGTERM and SIGHUP as Ctrl-C is taken, and put everything back at the end; what is ignored stays so."""
-    previous = {number: signal.getsignal(number) for number in SIGNALS}
-    for number in TERMINATING:
-        if previous[number] is not signal.SIG_IGN:  # as nohup has it
-            signal.signal(number, _terminate)
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-def _hold_off() -> None:
-    """Let no second Ctrl-C lose the model while it is saved: that takes a moment only."""
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
 
 
 def _train(task: Task, reports: Reports, history: Path, watch: Watch | None) -> tuple[int, str]:

@@ -107,7 +107,7 @@ def read_csv(
     ('rooms', 'area')
     """
     lines = Lines(path, max_bytes)
-    name = target if target is not None else guessed_target(lines)
+    name = target if target is not None else guessed_target(path, lines.header)
     at = column_of(lines, name)
     columns = lines.header[:at] + lines.header[at + 1 :]
     if not columns:
@@ -267,15 +267,13 @@ def checked_header(path: str | os.PathLike[str], cells: list[str]) -> tuple[str,
     return header
 
 
-def guessed_target(lines: Lines) -> str:
+def guessed_target(path: str | os.PathLike[str], header: Sequence[str]) -> str:
     """Return the one column whose name says that it is the target."""
-    names = [name for name in lines.header if name.lower() in TARGETS]
+    names = [name for name in header if name.lower() in TARGETS]
     if len(names) == 1:
         return names[0]
     why = f"several could be it ({', '.join(names)})" if names else f"none is named {', '.join(TARGETS)}"
-    raise InputError(
-        f"{lines.path}: which column is the target? {why}; state target=NAME. Columns: {', '.join(lines.header)}"
-    )
+    raise InputError(f"{path}: which column is the target? {why}; state target=NAME. Columns: {', '.join(header)}")
 
 
 def column_of(lines: Lines, name: str) -> int:

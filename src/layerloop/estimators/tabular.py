@@ -14,15 +14,16 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, colu
 
 from layerloop.csr import Csr, as_csr, is_sparse
 from layerloop.errors import InputError, LabelError, SettingError
+from layerloop.estimators.answers import columns_of_answers
 from layerloop.estimators.calibration import fit_temperature, temper
 from layerloop.estimators.intervals import Interval, fit_interval
 from layerloop.estimators.table_features import fit_features, fit_sparse
 from layerloop.estimators.table_recipe import recipe_for
 from layerloop.estimators.table_time import within_time
-from layerloop.estimators.table_training import Task, fit_folds
+from layerloop.estimators.table_training import Task, fit_folds, loss_of
 from layerloop.features import as_plain, from_plain
 from layerloop.files import Bundle
-from layerloop.frames import is_frame, read_frame, with_columns
+from layerloop.frames import Frame, is_frame, read_frame, with_columns
 from layerloop.metrics import METRICS, all_figures, metric_named
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
     from layerloop.estimators.table_recipe import Recipe
     from layerloop.estimators.table_training import Epoch, Fitted
-    from layerloop.frames import Frame
+    from layerloop.metrics import Metric
     from layerloop.network import Chain
 
     Watch = Callable[[Epoch], object] | None
@@ -60,6 +61,8 @@ class _Tabular(BaseEstimator):
 
     def _rows(self, X: Any, *, reset: bool) -> Frame | Csr:
         """Return a table as a Frame, sparse rows as Csr; names and widths are checked by scikit-learn's means."""
+        if isinstance(X, Frame):
+            return self._named(X, reset=reset)
         if is_frame(X):
             validate_data(self, X, reset=reset, skip_check_array=True)
             return read_frame(X)
@@ -68,6 +71,25 @@ class _Tabular(BaseEstimator):
         )  # a list's numbers and words stay as they are
         checked = validate_data(self, X, reset=reset, dtype=None, ensure_all_finite=False, accept_sparse="csr")
         return as_csr(checked, "X") if is_sparse(checked) else read_frame(checked)
+
+    def _named(self, X: Frame, *, reset: bool) -> Frame:
+        """Return a Frame, whose names are kept; `features_` compares them."""
+        if reset:
+            self.n_features_in_ = len(X.series)
+            if X.named:
+                self.feature_names_in_ = np.array(X.names, object)
+        return X
+
+    def judge(self) -> Metric:
+        """Return the metric that chooses the epochs.
+
+        Raises
+        ------
+        UnknownNameError, SettingError
+            `metric` is none, or judges the other kind of target.
+        """
+        asked = metric_named(self.metric or self._judge, self._kind)
+        return METRICS[JUDGED_BY.get(asked.name, asked.name)]
 
     def _settled(self, n: int, sparse_columns: int) -> Recipe:
         """Return the recipe for so many rows, with what was asked for put in."""
@@ -79,8 +101,7 @@ class _Tabular(BaseEstimator):
 
     def _task(self, rows: Frame | Csr, y: NDArray[Any], weights: Any, outputs: int, watch: Watch) -> Task:
         """Fit what is done to the columns; return what the networks are to be trained on. y is as the loss takes it."""
-        asked = metric_named(self.metric or self._judge, self._kind)
-        judge = METRICS[JUDGED_BY.get(asked.name, asked.name)]
+        judge = self.judge()
         self.features_ = fit_sparse(rows) if isinstance(rows, Csr) else fit_features(rows)
         encoded = self.features_.apply(rows)
         recipe = self._settled(len(rows), encoded.width if isinstance(encoded, Csr) else 0)
@@ -91,6 +112,9 @@ class _Tabular(BaseEstimator):
         """Train a network a fold and keep them."""
         fitted = fit_folds(within_time(task))
         self.networks_ = tuple(found.m for found in fitted)
+        for m in self.networks_:
+            m.record = {"loss": str(loss_of(task.recipe))}
+        self.record_: dict[str, Any] = {}
         self.recipe_ = task.recipe
         self.fit_seconds_ = task.seconds
         self.scores_ = tuple(found.scores for found in fitted)
@@ -131,6 +155,7 @@ class _Tabular(BaseEstimator):
             "figures": {name: value if np.isfinite(value) else None for name, value in self.figures_.items()},
             "fit_seconds": self.fit_seconds_,
             "scores": [list(map(float, scores)) for scores in self.scores_],
+            "record": self.record_,
         }
 
     def _take(self, settings: Mapping[str, Any], networks: Sequence[Any]) -> None:
@@ -144,6 +169,7 @@ class _Tabular(BaseEstimator):
         self.figures_ = {name: np.nan if value is None else value for name, value in settings["figures"].items()}
         self.fit_seconds_ = settings["fit_seconds"]
         self.scores_ = tuple(map(tuple, settings["scores"]))
+        self.record_ = dict(settings.get("record", {}))
         self.networks_ = tuple(networks)
 
 
@@ -177,6 +203,10 @@ class TabularClassifier(ClassifierMixin, _Tabular):
     networks_ : tuple of Chain
     features_ : Features
         What is done to each column; `columns_` says it in words.
+    network_ : Chain
+        The first of the networks, which `trace` and the like look into.
+    record_ : dict
+        Plain data of one's own that the model file keeps; the command writes down what the model was trained on.
     figures_ : dict
         All metrics on the rows that were left out, each judged by the network that had not seen it.
     temperature_ : float
@@ -267,9 +297,7 @@ class TabularClassifier(ClassifierMixin, _Tabular):
 
     def predict_frame(self, X: Any) -> Any:
         """Return X, a data frame, with columns `prediction` and `probability_...` of each class."""
-        p = self.predict_proba(X)
-        shares = {f"probability_{name}": p[:, k] for k, name in enumerate(self.classes_)}
-        return with_columns(X, {"prediction": self.classes_[p.argmax(axis=1)], **shares})
+        return with_columns(X, columns_of_answers(self, X))
 
     def evaluate(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> dict[str, float]:
         """Return all metrics for classes on some data.
@@ -405,13 +433,11 @@ class TabularRegressor(RegressorMixin, _Tabular):
         check_is_fitted(self)
         if self.interval_ is None:
             raise SettingError("this model has no intervals: fit TabularRegressor(interval=0.9), say")
-        encoded = self.features_.apply(self._rows(X, reset=False))
-        return self.interval_.ends(encoded) * self.spread_ + self.center_
+        return self.interval_.ends(self.network_rows(X)) * self.spread_ + self.center_
 
     def predict_frame(self, X: Any) -> Any:
         """Return X, a data frame, with a column `prediction`, and `lower` and `upper` where there are intervals."""
-        ends = {} if self.interval_ is None else dict(zip(("lower", "upper"), self.predict_interval(X).T, strict=True))
-        return with_columns(X, {"prediction": self.predict(X), **ends})
+        return with_columns(X, columns_of_answers(self, X))
 
     def evaluate(self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None) -> dict[str, float]:
         """Return all metrics for values on some data."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from layerloop.cores import core_count
 from layerloop.engine import engine_name
+from layerloop.table_files import is_table
 from layerloop.training.recipe import Recipe
 from layerloop.version import __version__
 
@@ -32,7 +33,10 @@ def command_of(record: Mapping[str, Any]) -> str | None:
     words = ["layerloop", "train", str(record["data"])]
     if record.get("target") is not None:
         words += ["--target", str(record["target"])]
-    return shlex.join([*words, *_options(record["recipe"])])
+    options = list(_options(record["recipe"]))
+    if is_table(record["data"]) and "--layers" not in options:  # without it a table gets the estimator
+        options[:0] = ["--layers", ",".join(map(str, Recipe().layers))]
+    return shlex.join([*words, *options])
 
 
 def _options(recipe: Mapping[str, Any]) -> Iterator[str]:

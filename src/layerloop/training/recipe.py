@@ -269,7 +269,7 @@ def _held_out(data: Dataset, test: Dataset | None, recipe: Recipe, done: list[st
     for stream, (name, share) in enumerate(shares.items()):
         if not share:
             continue
-        out = _chosen(y, share, np.random.default_rng((recipe.seed, 7, stream)))
+        out = marked_rows(y, share, np.random.default_rng((recipe.seed, 7, stream)))
         rows = describe.count(len(y), "row")
         if out.all() or not out.any():
             are = "is" if len(y) == 1 else "are"
@@ -282,7 +282,7 @@ def _held_out(data: Dataset, test: Dataset | None, recipe: Recipe, done: list[st
     return (X, y), held
 
 
-def _chosen(y: NDArray[np.generic], share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
+def marked_rows(y: NDArray[np.generic], share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
     """Mark that share of the rows, evenly along the sorted target and at random among equals."""
     order = np.lexsort((rng.random(len(y)), y))
     steps = np.floor(np.arange(len(y) + 1) * share + 0.5)

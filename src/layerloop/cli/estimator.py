@@ -1,0 +1,134 @@
+"""Estimators of model files at work: rows for them, what they say of rows, how good they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from layerloop import describe
+from layerloop.cli import options as opt
+from layerloop.cli import tables
+from layerloop.data import has_test, read_rows, scaled
+from layerloop.errors import InputError, LabelError, SettingError
+from layerloop.estimators.answers import answers_of, columns_of_answers
+from layerloop.frames import rows_of
+from layerloop.metrics import trivial_figures
+from layerloop.table_files import is_table, learnable, read_table_file, write_table_file
+
+if TYPE_CHECKING:
+    import argparse
+
+    from numpy.typing import NDArray
+
+    from layerloop.cli.terminal import Terminal
+
+ARRAYS = (".npy", ".npz")
+
+
+def kind_of(model: Any) -> str:
+    """Return whether an estimator predicts "classes" or "values"."""
+    return "classes" if hasattr(model, "classes_") else "values"
+
+
+def record_of(model: Any) -> dict[str, Any]:
+    """Return what the command wrote down of a model's training."""
+    return getattr(model, "record_", {})
+
+
+def known_rows(model: Any, data: str, given: argparse.Namespace, terminal: Terminal) -> tuple[Any, NDArray[Any]]:
+    """Return rows of a table, an array file or a named set, with their labels or values.
+
+    Raises
+    ------
+    InputError, LabelError
+        The target is not what the model predicts.
+    """
+    kind = kind_of(model)
+    classes = model.classes_ if kind == "classes" else None
+    if is_table(data):
+        table = read_table_file(data)
+        found = learnable(table, given.target or record_of(model).get("target"), kind, classes)
+        for sentence in found.said:
+            terminal.say(f"{data}: {sentence}")
+        return found.X, found.y
+    split = given.split or ("test" if has_test(data) else "train")
+    read = opt.read_data(data, split, given, terminal, target=given.target)
+    if read.kind != kind:
+        raise InputError(f"the target of {data} holds {read.kind}, but the model predicts {kind}")
+    if classes is None:
+        return scaled(read), read.y
+    places = {str(name): k for k, name in enumerate(classes.tolist())}
+    missing = [name for name in read.classes if name not in places]
+    if missing:
+        raise LabelError(f"{data}: {missing[0]!r} is none of the model's classes: {', '.join(places)}")
+    return scaled(read), classes[[places[name] for name in read.classes]][read.y]
+
+
+def sample_of(
+    model: Any, data: str | None, index: int, given: argparse.Namespace, terminal: Terminal
+) -> tuple[Any, Any, str]:
+    """Return one row as a table of one, its label or value, and what it is called."""
+    source = data or record_of(model).get("data")
+    if not source:
+        raise SettingError("the model does not say what it was trained on: name the sample's data with --data")
+    X, y = known_rows(model, str(source), given, terminal)
+    if not 0 <= index < len(y):
+        raise InputError(f"{source} has rows 0 to {len(y) - 1}; there is no row {index}")
+    return rows_of(X, np.array([index])), y[index], f"{source} row {index}"
+
+
+def evaluate(model: Any, given: argparse.Namespace, terminal: Terminal) -> int:
+    """Print every figure of an estimator on some rows; return 0."""
+    X, y = known_rows(model, given.data, given, terminal)
+    try:
+        found = model.evaluate(X, y)
+    except InputError as error:
+        raise InputError(f"{given.data}: {error}") from None
+    kind = kind_of(model)
+    trivial = trivial_figures(kind, np.searchsorted(model.classes_, y) if kind == "classes" else y)
+    without = "shares of the classes" if kind == "classes" else "mean"
+    terminal.say(tables.figures_text(found, trivial, without))
+    terminal.say(f"({describe.count(len(y), 'row')})")
+    terminal.result({"model": given.model, "data": given.data, "rows": len(y), **found, "trivial": trivial})
+    return 0
+
+
+def predict(model: Any, given: argparse.Namespace, terminal: Terminal) -> list[dict[str, Any]]:
+    """Return one plain dict a prediction, or what was written where a table is asked for."""
+    found: list[dict[str, Any]] = []
+    for text in given.input:
+        found += _predicted(model, text, given, terminal)
+    return found
+
+
+def _predicted(model: Any, text: str, given: argparse.Namespace, terminal: Terminal) -> list[dict[str, Any]]:
+    if text.removeprefix("-").isdecimal():
+        if given.data is None:
+            raise SettingError(f"{text} is the number of a row: say of which table with --data")
+        X, label, name = sample_of(model, given.data, int(text), given, terminal)
+        return [{"input": name, **answers_of(model, X)[0], "label": label.item()}]
+    if text.lower().endswith(ARRAYS):
+        return _named(text, answers_of(model, read_rows(text)))
+    if not is_table(text):
+        raise InputError(f"{text}: this model was trained on a table; give it a table, an array or a row number")
+    return _of_table(model, text, given, terminal)
+
+
+def _of_table(model: Any, text: str, given: argparse.Namespace, terminal: Terminal) -> list[dict[str, Any]]:
+    table = read_table_file(text)
+    for sentence in table.said:
+        terminal.say(f"{text}: {sentence}")
+    try:
+        if given.out is None:
+            return _named(text, answers_of(model, table.frame))
+        columns = columns_of_answers(model, table.frame)
+    except InputError as error:
+        raise InputError(f"{text}: {error}") from None
+    written = write_table_file(given.out, table, columns)
+    terminal.say(f"wrote {len(table.frame):,} predictions to {written}")
+    return [{"input": text, "written": str(written), "rows": len(table.frame)}]
+
+
+def _named(text: str, answers: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{"input": f"{text} row {i}", **answer} for i, answer in enumerate(answers)]

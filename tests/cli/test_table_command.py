@@ -1,0 +1,184 @@
+"""Tables at the command: `train` without settings of a network, and what `evaluate` and `predict` do with its model."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from layerloop import load
+from layerloop.estimators import TabularClassifier, TabularRegressor
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+FAST = ("--epochs", 3, "--members", 2)
+
+
+def write_homes(path: Path, n: int = 120) -> None:
+    """Numbers, a category, gaps, dates, and rows without a price."""
+    rng = np.random.default_rng(0)
+    with path.open("w", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(["area", "town", "sold", "price", "dear"])
+        for i in range(n):
+            area, town = round(rng.uniform(40, 200), 1), ("Ulm", "Hof", "Aue")[i % 3]
+            price = 1000 * area + 50_000 * (town == "Ulm")
+            sold = f"2024-{1 + i % 12:02d}-{1 + i % 28:02d}"
+            out.writerow(["" if i % 10 == 9 else area, town, sold, "" if i == 5 else price, "ny"[price > 140_000]])
+
+
+@pytest.fixture(scope="session")
+def homes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The table, and a model of each kind trained on it."""
+    from layerloop import cli
+
+    folder = tmp_path_factory.mktemp("homes")
+    write_homes(folder / "homes.csv")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        options = [str(option) for option in FAST]
+        for target, more in (("price", ["--interval", "0.8"]), ("dear", [])):
+            names = ["homes.csv", "--target", target, "-o", f"{target}.safetensors"]
+            assert cli.main(["train", *names, *options, *more]) == 0
+    return folder
+
+
+def last(result: Any) -> Any:
+    assert result.code == 0, result.err
+    return json.loads(result.out)
+
+
+def test_a_table_is_trained_and_what_was_done_is_said(run: Callable, homes: Path, tmp_path: Path) -> None:
+    result = run("train", homes / "homes.csv", "--target", "price", *FAST)
+    assert result.code == 0
+    text = "\n".join(result.lines)
+    assert "119 rows, 4 columns, target 'price': values from" in text
+    assert "1 of 120 rows have no 'price' and are left out" in text
+    done = [line.split(maxsplit=2) for line in result.lines if line.startswith("  ")]
+    assert ["town", "category", "3 columns, Aue, Hof, Ulm"] in done
+    assert ["dear", "two", "values  n is -1, y is 1"] in done
+    assert "validation: every row judged by a network that had not seen it" in text
+    assert "trained 2 networks of 3 passes" in text
+    assert result.lines[-1] == "saved homes.safetensors"
+    assert isinstance(load(tmp_path / "homes.safetensors"), TabularRegressor)
+
+
+def test_json_has_the_same_facts_and_the_model_keeps_them(run: Callable, homes: Path) -> None:
+    found = last(run("train", homes / "homes.csv", "--target", "dear", "--test", 0.25, "--json", *FAST))
+    assert found["task"] == "classes"
+    assert found["rows"] == {"training": 90, "test": 30}
+    assert [row["column"] for row in found["columns"]] == ["area", "town", "sold", "price"]
+    assert set(found["validation"]) == set(found["test"]) == set(found["trivial"])
+    assert 0.4 < found["trivial"]["accuracy"] < 1
+    model = load(found["model"])
+    assert isinstance(model, TabularClassifier)
+    assert (model.record_["target"], model.record_["test"]) == ("dear", found["test"])
+
+
+def test_settings_of_a_network_make_a_network(run: Callable, homes: Path) -> None:
+    Path("numbers.csv").write_text("a,y\n" + "1,2.5\n2,3.5\n3,1.5\n" * 10)
+    found = last(run("train", "numbers.csv", "--layers", 4, "--epochs", 1, "--json"))
+    assert load(found["model"]).architecture.n_in == 1
+
+
+def test_the_kind_of_the_target_can_be_stated(run: Callable) -> None:
+    Path("t.csv").write_text("a,y\n" + "1,2\n2,3\n3,1\n" * 10)
+    assert last(run("train", "t.csv", "--task", "values", "--json", *FAST))["task"] == "values"
+    assert last(run("train", "t.csv", "--json", *FAST))["task"] == "classes"
+
+
+def test_time_metric_and_seed_reach_the_estimator(run: Callable, homes: Path) -> None:
+    options = ("--time-limit", 30, "--metric", "auc", "--seed", 3, "--json")
+    model = load(last(run("train", homes / "homes.csv", "--target", "dear", *options, *FAST))["model"])
+    assert (model.time_limit, model.metric, model.random_state, model.n_members, model.epochs) == (30, "auc", 3, 2, 3)
+
+
+def test_parquet_is_read_and_written(run: Callable, homes: Path) -> None:
+    import pandas as pd
+
+    pd.read_csv(homes / "homes.csv").to_parquet("homes.parquet")
+    found = last(run("train", "homes.parquet", "--target", "dear", "--json", *FAST))
+    assert run("predict", found["model"], "homes.parquet", "-o", "out.parquet").code == 0
+    assert list(pd.read_parquet("out.parquet").columns)[-3:] == ["prediction", "probability_n", "probability_y"]
+
+
+def test_evaluate_prints_every_figure(run: Callable, homes: Path) -> None:
+    found = last(run("evaluate", homes / "price.safetensors", homes / "homes.csv", "--json"))
+    assert {"r2", "mae", "rmse", "rows", "trivial"} <= set(found)
+    text = run("evaluate", homes / "dear.safetensors", homes / "homes.csv").out
+    for name in ("accuracy", "balanced_accuracy", "log_loss", "auc", "f1", "brier", "ece"):
+        assert f"\n{name} " in text
+
+
+def test_predict_writes_the_same_rows_and_what_was_predicted(run: Callable, homes: Path) -> None:
+    assert run("predict", homes / "price.safetensors", homes / "homes.csv", "-o", "out.csv").code == 0
+    before, after = (list(csv.reader(path.read_text().splitlines())) for path in (homes / "homes.csv", Path("out.csv")))
+    assert after[0] == [*before[0], "prediction", "lower", "upper"]
+    assert [row[:5] for row in after] == before
+    assert all(float(row[6]) <= float(row[7]) for row in after[1:])
+
+
+def test_predict_says_single_rows(run: Callable, homes: Path) -> None:
+    Path("new.csv").write_text("town,sold,area,price\nUlm,2024-05-05,100,1\nRom,,,2\n")
+    found = last(run("predict", homes / "dear.safetensors", "new.csv", "--json"))["predictions"]
+    assert [row["input"] for row in found] == ["new.csv row 0", "new.csv row 1"]
+    assert set(found[1]["probabilities"]) == {"n", "y"}
+    row = last(run("predict", homes / "price.safetensors", 3, "--data", homes / "homes.csv", "--json"))
+    assert set(row["predictions"][0]) == {"input", "prediction", "lower", "upper", "label"}
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("predict price.safetensors bad.csv", "bad.csv: the table lacks the column 'area'. Did you mean 'aera'?"),
+        ("predict price.safetensors wrong.csv", "wrong.csv: column 'area', row 1: 'large' is no number"),
+        ("predict price.safetensors 3", "say of which table with --data"),
+        ("predict price.safetensors seven.png", "this model was trained on a table"),
+        ("predict price.safetensors homes.csv -o homes.csv", "it is the file that was read"),
+        ("evaluate price.safetensors bad.csv", "bad.csv has no column 'price'"),
+        ("evaluate price.safetensors digits", "the target of digits holds classes, but the model predicts values"),
+        ("evaluate dear.safetensors digits", "'0' is none of the model's classes: n, y"),
+        (
+            "evaluate dear.safetensors others.csv",
+            "others.csv:3: column 'dear' holds 'maybe', which is not a class here",
+        ),
+    ],
+)
+def test_bad_input_is_one_line(command: str, said: str, run: Callable, homes: Path) -> None:
+    for name in ("homes.csv", "price.safetensors", "dear.safetensors"):
+        Path(name).write_bytes((homes / name).read_bytes())
+    Path("bad.csv").write_text("aera,town,sold\n1,Ulm,2024-01-01\n")
+    Path("wrong.csv").write_text("area,town,sold,dear\n1,Ulm,2024-01-01,n\nlarge,Ulm,2024-01-01,y\n")
+    Path("others.csv").write_text("area,town,sold,price,dear\n1,Ulm,2024-01-01,3,y\n1,Ulm,2024-01-01,3,maybe\n")
+    result = run(*command.split())
+    assert (result.code, len(result.err.splitlines())) == (2, 1)
+    assert said in result.err
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_leaves_the_earlier_model_and_nothing_else(
+    number: signal.Signals, code: int, run: Callable, homes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("layerloop.cli.tables.Watching.__call__", lambda *_: os.kill(os.getpid(), number))
+    Path("m.safetensors").write_bytes((homes / "price.safetensors").read_bytes())
+    previous = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        result = run("train", homes / "homes.csv", "--target", "price", "-o", "m.safetensors", "--epochs", 10_000)
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    assert (result.code, result.err) == (code, "layerloop: stopped before the model was ready: nothing was written\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["m.safetensors"]
+    assert Path("m.safetensors").read_bytes() == (homes / "price.safetensors").read_bytes()
+
+
+def test_a_bar_is_shown_on_a_terminal_and_lines_elsewhere(run: Callable, homes: Path) -> None:
+    result = run("train", homes / "homes.csv", "--target", "price", "--every", 1e-9, *FAST)
+    assert sum(line.startswith("network ") for line in result.lines) == 6
+    assert "network 1/2  epoch 1/3  rmse " in result.out
