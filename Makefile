@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 ARGS ?=
-KERNEL_TESTS := tests/engine
-POOL_TESTS := tests/engine -k "thread or fork or worker"
+# Not those with time limits, which the checks break, nor, for the pool, those that start many processes.
+KERNEL_TESTS := tests/engine -k "not ctrl_c and not idle"
+POOL_TESTS := tests/engine -k "(thread or fork or worker or signal) and not ctrl_c and not fresh and not joblib and not idle"
 
 .PHONY: mnist test lint bench sanitize tsan clean
 
