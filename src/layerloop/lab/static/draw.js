@@ -11,7 +11,8 @@ let at = null; // where the pen is down
 let pen = [140, 140]; // where the keys hold it
 let lowered = false;
 
-export let image = null; // what was drawn last, as a PNG
+// What is drawn now, as a PNG; null while nothing is. What was answered last may be older than the last stroke.
+export const drawing = () => (inked ? pad.toDataURL("image/png") : null);
 
 export function begin() {
   pad.addEventListener("pointerdown", (event) => {
@@ -75,7 +76,6 @@ function keys(event) {
 function clear() {
   context.clearRect(0, 0, pad.width, pad.height);
   inked = lowered = false;
-  image = null;
   waiting("draw something");
   for (const name of ["seen", "saliency"]) $(name).getContext("2d").clearRect(0, 0, 999, 999);
   $("done").textContent = "";
@@ -112,13 +112,9 @@ async function ask() {
     return;
   }
   asking = true;
-  const drawn = pad.toDataURL("image/png");
   try {
-    const found = await tell("draw", { image: drawn });
-    if (inked) {
-      image = drawn;
-      said(found);
-    }
+    const found = await tell("draw", { image: drawing() });
+    if (inked) said(found);
     $("draw-none").textContent = "";
   } catch (error) {
     waiting(error instanceof Refused && error.message.includes("draw something") ? "draw something" : "no answer");

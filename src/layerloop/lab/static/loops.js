@@ -1,6 +1,6 @@
 // The view Loops: one sample through both loops, a step at a time, and any number opened to those that made it.
 import { saying, tell } from "./ask.js";
-import { image as drawing } from "./draw.js";
+import { drawing } from "./draw.js";
 import { formula, spoken, symbol } from "./mathml.js";
 import { figure, make } from "./numbers.js";
 import { onTheme, paintGrey, paintSigned } from "./pixels.js";
@@ -40,7 +40,8 @@ function keys(event) {
 }
 
 export async function show(what) {
-  if (what === "drawing" && drawing) await open({ image: drawing });
+  const image = what === "drawing" ? drawing() : null;
+  if (image) await open({ image });
   else await open({ index: /^\d+$/.test(what ?? "") ? Number(what) : Number($("row").value) || 0 });
 }
 
