@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from layerloop import training as training
     from layerloop.data.batches import DataLoader as DataLoader
     from layerloop.data.batches import ncycle as ncycle
+    from layerloop.estimators.cross_validation import cross_validate as cross_validate
     from layerloop.estimators.mlp import MLPClassifier as MLPClassifier
     from layerloop.estimators.mlp import MLPRegressor as MLPRegressor
     from layerloop.estimators.tabular import TabularClassifier as TabularClassifier
@@ -141,6 +142,7 @@ _HOME = {
     **dict.fromkeys(("binarycrossentropy", "logitbinarycrossentropy", "exp"), "vocabulary"),
     **dict.fromkeys(("mae", "huber", "quantile", "poisson"), "vocabulary"),
     "classifier": "readings",
+    "cross_validate": "estimators.cross_validation",
     "check_gradient": "gradient_check",
     **dict.fromkeys(("gradient_importance", "permutation_importance"), "inspection.importance"),
     "report": "inspection.reports",

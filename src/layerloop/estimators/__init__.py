@@ -3,10 +3,11 @@
 from layerloop.lazy import lazily
 
 _HOME = {
+    "cross_validate": "cross_validation",
     **dict.fromkeys(("MLPClassifier", "MLPRegressor"), "mlp"),
     **dict.fromkeys(("TabularClassifier", "TabularRegressor"), "tabular"),
 }
 
 __getattr__ = lazily(__name__, _HOME)
 
-__all__ = ["MLPClassifier", "MLPRegressor", "TabularClassifier", "TabularRegressor"]
+__all__ = ["MLPClassifier", "MLPRegressor", "TabularClassifier", "TabularRegressor", "cross_validate"]

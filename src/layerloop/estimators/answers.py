@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from layerloop.errors import LabelError
+from layerloop.metrics import all_figures
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -53,3 +56,27 @@ def answers_of(model: Any, X: Any) -> list[dict[str, Any]]:
         {"prediction": chosen, "probability": max(p), "probabilities": dict(zip(names, p, strict=True))}
         for chosen, *p in rows
     ]
+
+
+def figures_of_estimator(model: Any, X: Any, y: Any) -> dict[str, float]:
+    """Return every metric of a fitted estimator on rows with their labels or values.
+
+    Raises
+    ------
+    LabelError
+        A label that is none of the model's classes.
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyRegressor
+    >>> figures_of_estimator(DummyRegressor().fit([[0], [0]], [1.0, 3.0]), [[0], [0]], [1.0, 3.0])["mae"]
+    1.0
+    """
+    if not hasattr(model, "classes_"):
+        return all_figures("values", np.asarray(y, np.float64), np.asarray(model.predict(X), np.float64))
+    labels = np.asarray(y)
+    unknown = np.flatnonzero(~np.isin(labels, model.classes_))
+    if len(unknown):
+        raise LabelError(f"y, row {unknown[0]}: {labels.tolist()[unknown[0]]!r} is none of the model's classes")
+    p = np.asarray(model.predict_proba(X), np.float64)
+    return all_figures("classes", np.searchsorted(model.classes_, labels), p)

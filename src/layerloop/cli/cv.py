@@ -1,0 +1,61 @@
+"""Cross-validate the estimator for tables: every figure over folds that it was not fitted on, with standard errors."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from layerloop import describe, estimators
+from layerloop.cli import options as opt
+from layerloop.cli import tables
+from layerloop.cli.keeping import signals_as_interrupts
+from layerloop.cli.terminal import Terminal
+from layerloop.errors import SettingError
+
+if TYPE_CHECKING:
+    import argparse
+
+EXAMPLES = """examples:
+  layerloop cv table.csv --target price
+  layerloop cv people.csv --target rich --folds 10 --groups household --json"""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the arguments of `layerloop cv`."""
+    parser.add_argument("data", metavar="TABLE", help="a table: .csv, .parquet, .feather")
+    opt.add_target(parser)
+    parser.add_argument("--folds", type=int, default=5, metavar="N", help="default 5")
+    parser.add_argument("--groups", metavar="COLUMN", help="rows of one value in it stay together; it is not learned")
+    tables.add_estimator(parser)
+    parser.add_argument("--epochs", type=int, metavar="N", help="passes over the data (default: by the rows)")
+    opt.add_seed(parser, "of folds, weights and order")
+    opt.add_json(parser)
+
+
+def run(given: argparse.Namespace) -> int:
+    """Print the figures; return 0."""
+    terminal = Terminal(json=given.json)
+    with signals_as_interrupts():
+        data = tables.read_learnable(given, terminal)
+        X, groups = data.X, None
+        if given.groups is not None:
+            if given.groups not in X.names:
+                raise SettingError(f"--groups: {given.data} has no column {given.groups!r} beside the target")
+            groups, X = [str(value) for value in X.column(given.groups).values.tolist()], X.without(given.groups)
+        model = tables.estimator_for(data.kind, given)
+        tables.say_learnable(terminal, given.data, data)
+        began, first = time.perf_counter(), model.judge().name
+
+        def told(done: int, figures: dict[str, float]) -> None:
+            words = f"{first} {describe.figure(figures[first])}"
+            terminal.advance(f"fold {done}/{given.folds}", done / given.folds, words)
+            terminal.say(f"fold {done}/{given.folds}  {words}  {describe.duration(time.perf_counter() - began)}")
+
+        cross_validate: Any = estimators.cross_validate  # scikit-learn is loaded now
+        options = {"folds": given.folds, "groups": groups, "seed": given.seed}
+        with terminal.bar():
+            found = cross_validate(model, X, data.y, **options, progress=told)
+        terminal.close_bar()
+    terminal.say(str(found))
+    terminal.result({"data": given.data, "target": data.target, "task": data.kind, **found.as_dict()})
+    return 0
