@@ -47,7 +47,7 @@ FOLDERS: dict[str, tuple[str, ...]] = {
         *("mlp_losses", "mlp_network", "mlp_solvers", "mlp_progress", "mlp_validation", "mlp_fit", "mlp_lbfgs"),
         *("mlp_targets", "mlp_bundle", "mlp_base", "mlp"),
         *("answers", "calibration", "table_features", "table_recipe", "table_network", "table_training", "table_time"),
-        *("intervals", "tabular", "cross_validation", "__init__"),
+        *("intervals", "tabular", "cross_validation", "tuning", "__init__"),
     ),
     "training": ("history", "callbacks", "savepoint", "loop", "quasi_newton", "recipe", "__init__"),
     "inspection": (
@@ -61,7 +61,7 @@ FOLDERS: dict[str, tuple[str, ...]] = {
     ),
     "cli": (
         *("terminal", "options", "keeping", "tables", "estimator", "report", "lab", "train_table", "train", "evaluate"),
-        *("predict", "cv", "check", "trace", "data", "info", "serve"),
+        *("predict", "cv", "tune", "check", "trace", "data", "info", "serve"),
         "__init__",
     ),
 }

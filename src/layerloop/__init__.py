@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from layerloop.estimators.mlp import MLPRegressor as MLPRegressor
     from layerloop.estimators.tabular import TabularClassifier as TabularClassifier
     from layerloop.estimators.tabular import TabularRegressor as TabularRegressor
+    from layerloop.estimators.tuning import tune as tune
     from layerloop.gradient_check import check_gradient as check_gradient
     from layerloop.inspection.importance import gradient_importance as gradient_importance
     from layerloop.inspection.importance import permutation_importance as permutation_importance
@@ -143,6 +144,7 @@ _HOME = {
     **dict.fromkeys(("mae", "huber", "quantile", "poisson"), "vocabulary"),
     "classifier": "readings",
     "cross_validate": "estimators.cross_validation",
+    "tune": "estimators.tuning",
     "check_gradient": "gradient_check",
     **dict.fromkeys(("gradient_importance", "permutation_importance"), "inspection.importance"),
     "report": "inspection.reports",

@@ -23,6 +23,7 @@ COMMANDS = {
     "evaluate": "figures of a saved model on a data set",
     "predict": "what a saved model says of rows, images or a table",
     "cv": "how good the estimator for a table is, over folds",
+    "tune": "search for settings of the estimator for a table",
     "check": "a model's gradient against finite differences",
     "trace": "every number of both loops on one sample",
     "report": "how good a model is and where it fails, as a page",

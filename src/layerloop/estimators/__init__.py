@@ -4,10 +4,11 @@ from layerloop.lazy import lazily
 
 _HOME = {
     "cross_validate": "cross_validation",
+    "tune": "tuning",
     **dict.fromkeys(("MLPClassifier", "MLPRegressor"), "mlp"),
     **dict.fromkeys(("TabularClassifier", "TabularRegressor"), "tabular"),
 }
 
 __getattr__ = lazily(__name__, _HOME)
 
-__all__ = ["MLPClassifier", "MLPRegressor", "TabularClassifier", "TabularRegressor", "cross_validate"]
+__all__ = ["MLPClassifier", "MLPRegressor", "TabularClassifier", "TabularRegressor", "cross_validate", "tune"]
