@@ -182,3 +182,12 @@ def test_a_bar_is_shown_on_a_terminal_and_lines_elsewhere(run: Callable, homes: 
     result = run("train", homes / "homes.csv", "--target", "price", "--every", 1e-9, *FAST)
     assert sum(line.startswith("network ") for line in result.lines) == 6
     assert "network 1/2  epoch 1/3  rmse " in result.out
+
+
+@pytest.mark.parametrize("target", ["price", "dear"])
+def test_trace_and_check_look_into_the_first_network(target: str, run: Callable, homes: Path) -> None:
+    words = (homes / f"{target}.safetensors", "--data", homes / "homes.csv", "--index", 3)
+    found = last(run("trace", *words, "--check", "--json"))
+    assert found["row"].endswith("homes.csv row 3")
+    assert found["check"]["passed"] is True
+    assert last(run("check", *words, "--entries", 50, "--json"))["passed"] is True

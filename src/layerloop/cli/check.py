@@ -10,16 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from layerloop.cli import estimator
 from layerloop.cli import options as opt
 from layerloop.cli.terminal import Terminal
 from layerloop.describe import count
-from layerloop.files import load
 from layerloop.gradient_check import check_gradient
+from layerloop.inspection.subject import subject_of
+from layerloop.models import load
+from layerloop.network import Chain
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from layerloop.network import Chain
 
 EXAMPLES = """examples:
   layerloop check mnist-784-32-10.safetensors
@@ -55,7 +56,10 @@ def run(given: argparse.Namespace) -> int:
     """Print what was found; return 0 if all agree and 1 if not."""
     terminal = Terminal(json=given.json)
     m = load(given.model)
-    x, y = _sample(m, given, terminal)
+    if isinstance(m, Chain):
+        x, y = _sample(m, given, terminal)
+    else:
+        m, x, y = _encoded(m, given, terminal)
     size = m.architecture.size
     chosen = size if given.entries is None else min(given.entries, size)
     terminal.say(f"checking {count(chosen)} of {count(size, 'parameter')} ...")
@@ -64,6 +68,14 @@ def run(given: argparse.Namespace) -> int:
     terminal.say(str(found))
     terminal.result({"model": given.model, **found.as_dict()})
     return 0 if found.passed else 1
+
+
+def _encoded(model: Any, given: argparse.Namespace, terminal: Terminal) -> tuple[Chain, Any, Any]:
+    """Return the first network of an estimator, and a row and its target as that takes them."""
+    X, y, _ = estimator.sample_of(model, given.data, given.index, given, terminal)
+    subject = subject_of(model)
+    row, target = subject.rows(X), subject.targets(y)
+    return subject.chain, row if hasattr(row, "toarray") else row[0], target
 
 
 def _sample(m: Chain, given: argparse.Namespace, terminal: Terminal) -> tuple[NDArray[np.generic], Any]:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from layerloop.cli import estimator
 from layerloop.cli import options as opt
 from layerloop.cli.terminal import Terminal
 from layerloop.data import image_text
 from layerloop.errors import SettingError
-from layerloop.files import load
 from layerloop.inspection.trace import trace
+from layerloop.models import load
+from layerloop.network import Chain
 
 if TYPE_CHECKING:
     import argparse
@@ -53,6 +55,8 @@ def run(given: argparse.Namespace) -> int:
     """Print the trace; return 0, or 1 where a check fails."""
     terminal = Terminal(json=given.json)
     m = load(given.model)
+    if not isinstance(m, Chain):
+        return _of_estimator(m, given, terminal)
     source = given.data or m.record.get("data")
     if not source:
         raise SettingError(f"{given.model} does not say what it was trained on: name the sample's data with --data")
@@ -69,6 +73,17 @@ def run(given: argparse.Namespace) -> int:
         terminal.say(numbers)
     place = {"data": str(source), "split": split, "index": given.index}
     terminal.result({**place, **found.as_dict(full=given.full or given.show), "model_file": given.model})
+    return 0 if found.check is None or found.check.finding.passed else 1
+
+
+def _of_estimator(model: Any, given: argparse.Namespace, terminal: Terminal) -> int:
+    """Print the trace of an estimator's first network on an encoded row."""
+    X, y, name = estimator.sample_of(model, given.data, given.index, given, terminal)
+    found = trace(model, X, y, check=given.check, seed=given.seed)
+    shown = [_numbers(found, wanted) for wanted in given.show]
+    for line in (f"{name}, as the first network takes it", str(found), *shown):
+        terminal.say(line)
+    terminal.result({"row": name, **found.as_dict(full=given.full or given.show), "model_file": given.model})
     return 0 if found.check is None or found.check.finding.passed else 1
 
 
