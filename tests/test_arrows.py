@@ -45,7 +45,7 @@ FOLDERS: dict[str, tuple[str, ...]] = {
     "files": ("container", "model", "bundle", "__init__"),
     "estimators": (
         *("mlp_losses", "mlp_network", "mlp_solvers", "mlp_progress", "mlp_validation", "mlp_fit", "mlp_lbfgs"),
-        *("mlp_targets", "mlp_bundle", "mlp_base", "mlp"),
+        *("mlp_targets", "mlp_bundle", "mlp_base", "mlp_classifier", "mlp_regressor"),
         *("answers", "calibration", "table_features", "table_recipe", "table_network", "table_training", "table_time"),
         *("intervals", "tabular", "cross_validation", "tuning", "__init__"),
     ),

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from layerloop.data.batches import DataLoader as DataLoader
     from layerloop.data.batches import ncycle as ncycle
     from layerloop.estimators.cross_validation import cross_validate as cross_validate
-    from layerloop.estimators.mlp import MLPClassifier as MLPClassifier
-    from layerloop.estimators.mlp import MLPRegressor as MLPRegressor
+    from layerloop.estimators.mlp_classifier import MLPClassifier as MLPClassifier
+    from layerloop.estimators.mlp_regressor import MLPRegressor as MLPRegressor
     from layerloop.estimators.tabular import TabularClassifier as TabularClassifier
     from layerloop.estimators.tabular import TabularRegressor as TabularRegressor
     from layerloop.estimators.tuning import tune as tune
@@ -132,7 +132,8 @@ _HOME = {
     **dict.fromkeys(("DataLoader", "ncycle"), "data.batches"),
     **dict.fromkeys(("load", "save"), "models"),
     **dict.fromkeys(("TabularClassifier", "TabularRegressor"), "estimators.tabular"),
-    **dict.fromkeys(("MLPClassifier", "MLPRegressor"), "estimators.mlp"),
+    "MLPClassifier": "estimators.mlp_classifier",
+    "MLPRegressor": "estimators.mlp_regressor",
     **dict.fromkeys(("Chain", "Parameters", "accuracy", "activations", "evaluate", "params", "setup"), "network"),
     **dict.fromkeys(("update", "use_average", "value_and_gradient"), "network"),
     **dict.fromkeys(("AdaGrad", "Adam", "AdamHat", "AdamW", "Descent", "Lion", "Momentum", "NAdam"), "optim"),

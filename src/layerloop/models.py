@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 # Where the class of a kind lives; it is imported when such a file is read.
 KINDS: Mapping[str, tuple[str, str]] = {
-    "mlp_classifier": ("layerloop.estimators.mlp", "MLPClassifier"),
-    "mlp_regressor": ("layerloop.estimators.mlp", "MLPRegressor"),
+    "mlp_classifier": ("layerloop.estimators.mlp_classifier", "MLPClassifier"),
+    "mlp_regressor": ("layerloop.estimators.mlp_regressor", "MLPRegressor"),
     "tabular_classifier": ("layerloop.estimators.tabular", "TabularClassifier"),
     "tabular_regressor": ("layerloop.estimators.tabular", "TabularRegressor"),
 }

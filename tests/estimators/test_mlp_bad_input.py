@@ -13,6 +13,7 @@ from scipy.sparse import csr_array
 from layerloop import MLPClassifier, MLPRegressor
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -65,15 +66,23 @@ REFUSED: dict[str, tuple[Any, Any, str]] = {
 }
 
 
+def refusal(call: Callable[[], object], said: str) -> float:
+    """Return the seconds until a call is refused with these words: the least of a few, on a machine with other work."""
+    taken = []
+    for _ in range(4):
+        start = time.perf_counter()
+        with pytest.raises((ValueError, TypeError), match=said):
+            call()
+        taken.append(time.perf_counter() - start)
+    return min(taken)
+
+
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("case", REFUSED)
 def test_refused_data(case: str, kind: Any) -> None:
     rows, y, said = REFUSED[case]
-    start = time.perf_counter()
-    with pytest.raises((ValueError, TypeError), match=said):
-        kind(**QUICK).fit(rows, y)
-    assert time.perf_counter() - start < 1  # a tenth, on a machine that does nothing else
+    assert refusal(lambda: kind(**QUICK).fit(rows, y), said) < 0.1
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -125,10 +134,7 @@ def test_refused_weights(weights: Any, said: str, kind: Any) -> None:
     ids=str,
 )
 def test_refused_settings(settings: dict[str, Any], said: str, kind: Any) -> None:
-    start = time.perf_counter()
-    with pytest.raises((ValueError, TypeError), match=said):
-        kind(**{**QUICK, **settings}).fit(X, CLASSES)
-    assert time.perf_counter() - start < 1
+    assert refusal(lambda: kind(**{**QUICK, **settings}).fit(X, CLASSES), said) < 0.1
 
 
 @pytest.mark.parametrize("kind", KINDS)

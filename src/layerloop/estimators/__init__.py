@@ -5,7 +5,8 @@ from layerloop.lazy import lazily
 _HOME = {
     "cross_validate": "cross_validation",
     "tune": "tuning",
-    **dict.fromkeys(("MLPClassifier", "MLPRegressor"), "mlp"),
+    "MLPClassifier": "mlp_classifier",
+    "MLPRegressor": "mlp_regressor",
     **dict.fromkeys(("TabularClassifier", "TabularRegressor"), "tabular"),
 }
 

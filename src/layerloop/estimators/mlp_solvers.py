@@ -27,6 +27,15 @@ def is_stochastic(solver: object) -> bool:
     return not (isinstance(solver, str) and solver == "lbfgs")
 
 
+def takes_steps(est: Any) -> bool:
+    """Whether partial_fit is there: scikit-learn hides it for lbfgs."""
+    if not is_stochastic(est.solver):
+        raise AttributeError(
+            f"partial_fit is only available for stochastic optimizers. {est.solver} is not stochastic."
+        )
+    return True
+
+
 def rule_of(est: Any) -> optim.Rule:
     """Return the rule that `solver` stands for, with the estimator's settings.
 
