@@ -191,3 +191,10 @@ def test_trace_and_check_look_into_the_first_network(target: str, run: Callable,
     assert found["row"].endswith("homes.csv row 3")
     assert found["check"]["passed"] is True
     assert last(run("check", *words, "--entries", 50, "--json"))["passed"] is True
+
+
+def test_report_names_the_columns_of_the_table(run: Callable, homes: Path) -> None:
+    words = (homes / "price.safetensors", "--data", homes / "homes.csv", "-o", "page.html", "--json")
+    found = last(run("report", *words))
+    assert {row["column"] for row in found["importance"]} == {"area", "town", "sold", "dear"}
+    assert "<html" in Path("page.html").read_text("utf-8")

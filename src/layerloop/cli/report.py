@@ -13,12 +13,14 @@ import numpy as np
 
 from layerloop import inspection
 from layerloop.atomic import check_writable
+from layerloop.cli import estimator
 from layerloop.cli import options as opt
 from layerloop.cli.terminal import Terminal
 from layerloop.data import has_test
 from layerloop.errors import LayerloopError, SettingError
-from layerloop.files import load
 from layerloop.inspection.plots import check_drawable
+from layerloop.models import load
+from layerloop.network import Chain
 from layerloop.training import read_history
 from layerloop.training.recipe import Recipe, prepare
 
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from layerloop.network import Chain
 
 EXAMPLES = """examples:
   layerloop report mnist-784-32-10.safetensors
@@ -63,6 +64,8 @@ def run(given: argparse.Namespace) -> int:
     terminal = Terminal(json=given.json)
     model = Path(given.model)
     m = load(model)
+    if not isinstance(m, Chain):
+        return _of_estimator(m, model, given, terminal)
     place = check_writable(given.out or place_of(model))
     check_drawable()
     history = _history(model, given.history)
@@ -73,13 +76,32 @@ def run(given: argparse.Namespace) -> int:
     return 0
 
 
+def _of_estimator(m: Any, model: Path, given: argparse.Namespace, terminal: Terminal) -> int:
+    """Write the page of an estimator on the rows of --data, or on those that it was trained on."""
+    record = estimator.record_of(m)
+    source = given.data or record.get("data")
+    if not source:
+        raise SettingError("the model does not say what it was trained on: name rows with --data")
+    place = check_writable(given.out or place_of(model))
+    check_drawable()
+    X, y = estimator.known_rows(m, str(source), given, terminal)
+    own = given.data is None
+    if own:
+        terminal.say("these are the figures of the training rows, better than they will be: name others with --data")
+    held = Held(str(source), "training" if own else "", X, y, [])
+    found = write(m, model, place, held, [], terminal, given.seed)
+    terminal.say(f"{found}\n\nwrote {place}")
+    terminal.result({"model": model, "report": place, **found.as_dict()})
+    return 0
+
+
 def place_of(model: Path) -> Path:
     """Return where the report of a model goes that is not told."""
     return model.with_name(model.name.removesuffix(ENDING) + ".html")
 
 
 def write(
-    m: Chain,
+    m: Any,
     model: Path,
     place: Path,
     held: Held,

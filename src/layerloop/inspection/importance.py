@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from layerloop.errors import ShapeError
-from layerloop.frames import is_frame
+from layerloop.frames import Frame, is_frame
 from layerloop.inspection.rows import as_table, shuffled, take
 from layerloop.inspection.subject import loss_of, subject_of
 from layerloop.inspection.trace import trace
@@ -171,6 +171,8 @@ def column_names(m: Chain | None, X: Any, columns: Sequence[str] = ()) -> tuple[
 
 def _own_names(X: Any) -> tuple[str, ...]:
     """Return the names of a data frame's columns; none of an array."""
+    if isinstance(X, Frame):
+        return X.names
     if not is_frame(X):
         return ()
     import narwhals

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from layerloop.csr import is_sparse
-from layerloop.frames import is_frame
+from layerloop.frames import Frame, is_frame
+from layerloop.frames import shuffled as with_column_shuffled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +29,7 @@ def take(X: Any, rows: Sequence[int] | NDArray[np.integer]) -> Any:
     >>> take(np.eye(3), [2])
     array([[0., 0., 1.]])
     """
-    if is_sparse(X) and not hasattr(X, "tocsr"):
+    if isinstance(X, Frame) or (is_sparse(X) and not hasattr(X, "tocsr")):
         return X[np.asarray(rows)]
     from sklearn.utils import _safe_indexing
 
@@ -45,24 +46,7 @@ def shuffled(X: Any, j: int, rng: np.random.Generator) -> Any:
     >>> bool((found[:, 0] == X[:, 0]).all()), sorted(found[:, 1]) == sorted(X[:, 1]), bool((found == X).all())
     (True, True, False)
     """
-    order = rng.permutation(X.shape[0])
-    if is_frame(X):
-        return _with_column(X, j, order)
-    moved = X.toarray() if is_sparse(X) else np.array(X)
-    moved[:, j] = moved[order, j]
-    return moved
-
-
-def _with_column(X: Any, j: int, order: NDArray[np.integer]) -> Any:
-    """Return a data frame in which column j is that of its rows in another order; an index stays where it is."""
-    import narwhals
-
-    frame = narwhals.from_native(X, eager_only=True)
-    column = narwhals.from_native(take(X, order), eager_only=True)[frame.columns[j]]
-    index = narwhals.maybe_get_index(frame)
-    if index is not None:
-        column = narwhals.maybe_set_index(column, index=index)
-    return frame.with_columns(column).to_native()
+    return with_column_shuffled(X, j, rng.permutation(X.shape[0]))
 
 
 def cells(X: Any, i: int) -> list[Any]:
@@ -74,6 +58,8 @@ def cells(X: Any, i: int) -> list[Any]:
     [0.0, 1.0]
     """
     row = take(X, [i])
+    if isinstance(row, Frame):
+        return [series.values.tolist()[0] for series in row.series]
     if is_frame(row):
         import narwhals
 
