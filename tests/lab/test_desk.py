@@ -362,7 +362,8 @@ def test_the_model_of_a_run_can_be_saved_and_read(tmp_path: Path, app: Guards, d
 # A run of the command.
 
 
-def test_a_run_of_the_command_is_watched_and_the_page_stays_until_ctrl_c(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_a_run_of_the_command_is_watched_and_the_page_stays_until_a_signal(tmp_path: Path, number: int) -> None:
     command = [sys.executable, "-m", "layerloop", "train", "digits", "--lab", "--epochs", "3", "--json"]
     environment = {**os.environ, "PYTHONPATH": str(Path(layerloop.__file__).parents[1])}
     pipes: Any = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
@@ -379,7 +380,7 @@ def test_a_run_of_the_command_is_watched_and_the_page_stays_until_ctrl_c(tmp_pat
         asked.add_header("Origin", address.rstrip("/"))
         with urllib.request.urlopen(asked, timeout=10) as answer:
             found = json.load(answer)
-        process.send_signal(signal.SIGINT)
+        process.send_signal(number)
         assert process.wait(20) == 0
     m = load(tmp_path / result["model"])
     assert found["trace"]["value"] == trace(m, *_digit(3)).value_of_loss

@@ -91,6 +91,9 @@ def watching(task: Task, name: str, terminal: Terminal) -> Iterator[lab.Watch]:
         if watch.state != "done":
             return
         terminal.say(f"the page stays at {door.address}  (Ctrl-C ends it)")
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # the model is saved
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # the model is saved, and training ignores signals now
+        for name in ("SIGTERM", "SIGHUP"):
+            if hasattr(signal, name):
+                signal.signal(getattr(signal, name), signal.default_int_handler)
         with suppress(KeyboardInterrupt):
             threading.Event().wait()
