@@ -13,8 +13,8 @@ from layerloop.errors import UnknownNameError, did_you_mean, look_up
 from layerloop.optim import Cosine, CosLog4
 from layerloop.settings import whole
 
-WIDE_FROM = 10_000
-FEW_ROWS = 20_000
+SOME_ROWS = 10_000
+MANY_ROWS = 100_000
 LEAST_EPOCHS = 8
 MANY_COLUMNS = 200_000  # of sparse rows
 SCHEDULES = {"coslog4": CosLog4, "cosine": Cosine}
@@ -124,9 +124,8 @@ def _for_sparse(recipe: Recipe, columns: int) -> Recipe:
     return recipe.with_(widths=(32,), folds=1) if columns > MANY_COLUMNS else recipe
 
 
-def _size(rows: int) -> dict[str, int | tuple[int, ...]]:
-    """Return widths, folds, epochs and batch: many rows pay for width, and need fewer passes and larger steps."""
-    width = 128 if rows < WIDE_FROM else 256
-    epochs = min(64, max(LEAST_EPOCHS, 64 * FEW_ROWS // max(rows, 1)))
-    batch = 128 if rows <= 3 * FEW_ROWS else 256 if rows <= 10 * FEW_ROWS else 1024
-    return {"widths": (width,) * 3, "folds": 5 if rows <= 5 * FEW_ROWS else 1, "epochs": epochs, "batch": batch}
+def _size(rows: int) -> dict[str, int]:
+    """Return folds, epochs and batch: many rows can pay for more networks, very many need fewer passes and networks."""
+    folds = 5 if rows < SOME_ROWS else 8 if rows <= MANY_ROWS else 1
+    epochs = 64 if rows <= MANY_ROWS else max(LEAST_EPOCHS, 64 * MANY_ROWS // (5 * rows))
+    return {"folds": folds, "epochs": epochs, "batch": 128 if rows <= MANY_ROWS else 1024}
