@@ -36,7 +36,10 @@ FOLDERS: dict[str, tuple[str, ...]] = {
         *("checks", "__init__"),
     ),
     "optim": ("ranges", "schedules", "state", "rules", "adjusted", "table", "__init__"),
-    "data": ("idx", "weights", "batches", "arrays", "tables", "images", "registries", "named", "sources", "__init__"),
+    "data": (
+        *("idx", "weights", "batches", "arrays", "tables", "images", "photos", "registries", "named"),
+        *("folders", "sources", "__init__"),
+    ),
     "layers": ("base", "affine", "normal", "columns", "table", "__init__"),
     "engine": (
         *("activations", "heads", "losses", "sparse", "steps", "columns", "program", "reference"),

@@ -12,6 +12,8 @@ import numpy as np
 from layerloop.arraylike import Samples, as_samples
 from layerloop.csr import Csr, is_sparse
 from layerloop.data.batches import check_finite
+from layerloop.data.images import prepare_image
+from layerloop.data.photos import prepare_photo
 from layerloop.errors import InputError, SettingError, ShapeError, UnknownNameError, did_you_mean
 
 if TYPE_CHECKING:
@@ -37,6 +39,8 @@ class Inputs:
         Height and width where a row is a picture, flattened row after row.
     box : int, optional
         The longest side of the ink in such a picture; see `layerloop.data.prepare_image`.
+    fit : "stretch", optional
+        Pictures are photographs: read whole and stretched to `image`; see `layerloop.data.prepare_photo`.
 
     Raises
     ------
@@ -55,10 +59,13 @@ class Inputs:
     columns: tuple[str, ...] = ()
     image: tuple[int, int] | None = None
     box: int | None = None
+    fit: str | None = None
 
     def __post_init__(self) -> None:
         if self.scale is not None and not (0 < self.scale < np.inf):
             raise SettingError(f"Inputs: scale must be positive and finite, got {self.scale!r}")
+        if self.fit not in (None, "stretch"):
+            raise SettingError(f"Inputs: fit must be 'stretch' or None, got {self.fit!r}")
         if self.spread and not self.center:
             object.__setattr__(self, "center", (0.0,) * len(self.spread))
         if len(self.center) != len(self.spread):
@@ -70,6 +77,22 @@ class Inputs:
     def standardises(self) -> bool:
         """Whether columns are centred and scaled."""
         return bool(self.center)
+
+    def picture(self, image: Any) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
+        """Return a picture (path, PIL image or array) as the network's own are, (h, w) uint8, and what was done.
+
+        Raises
+        ------
+        InputError
+            The network's rows are no pictures, or the picture is an empty drawing.
+        DataFormatError, DataNotFoundError
+            As `layerloop.data.read_image`.
+        """
+        if self.image is None:
+            raise InputError("the network was not trained on pictures")
+        if self.fit == "stretch":
+            return prepare_photo(image, size=self.image)
+        return prepare_image(image, size=self.image, box=self.box or min(self.image))
 
     @overload
     def apply(self, X: NDArray[np.generic], dtype: str) -> NDArray[np.floating]: ...

@@ -554,7 +554,6 @@ NAMES: dict[str, tuple[str, type[Exception], str]] = {
     "far off": ("xyz", UnknownNameError, "Known: mnist, fashion-mnist, digits"),
     "missing table": ("prices.csv", DataNotFoundError, "the file prices.csv does not exist; expected a data set"),
     "missing path": ("data/prices", DataNotFoundError, "the file data/prices does not exist"),
-    "a folder": ("/", DataNotFoundError, "/ is a folder"),
     "unknown ending": (__file__, DataFormatError, r"test_sources\.py is of an unknown kind; expected \.csv"),
 }
 
@@ -564,6 +563,15 @@ def test_names_that_mean_nothing(name: str, error: type[Exception], message: str
     for ask in (read, has_test, load, read_rows):
         with pytest.raises(error, match=message):
             ask(name)
+
+
+def test_a_folder_holds_classes(tmp_path: Path) -> None:
+    for ask in (read, load):
+        with pytest.raises(DataNotFoundError, match="is a folder without sub-folders; expected a sub-folder of pict"):
+            ask(tmp_path)
+    with pytest.raises(DataNotFoundError, match="is a folder; expected a data set"):
+        read_rows(tmp_path)
+    assert not has_test(tmp_path)
 
 
 def test_rows_come_from_arrays_only(tmp_path: Path) -> None:

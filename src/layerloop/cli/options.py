@@ -104,13 +104,14 @@ def read_data(
     target: str | None = None,
     kind: str | None = None,
     classes: tuple[str, ...] | None = None,
+    image: tuple[int, int] | None = None,
 ) -> Dataset:
     """Return a data set, and say where it lies or that reading it takes a while."""
     if data in NAMES:
         return read(data, split, target=target, data_dir=given.data_dir, say=terminal.tell)
     if Path(data).is_file() and Path(data).stat().st_size > LARGE:
         terminal.tell(f"reading {data} ({Path(data).stat().st_size / 1e6:,.0f} MB)")
-    return read(data, split, target=target, kind=kind, classes=classes)
+    return read(data, split, target=target, kind=kind, classes=classes, image=image, say=terminal.tell)
 
 
 def known_data(m: Chain, data: str, given: argparse.Namespace, terminal: Terminal) -> tuple[Dataset, str]:
@@ -128,7 +129,7 @@ def known_data(m: Chain, data: str, given: argparse.Namespace, terminal: Termina
     if target is None and m.record.get("target") is not None and data not in NAMES and not data.endswith(".npz"):
         target = str(m.record["target"])
     classes = m.classes or None if kind == "classes" else None
-    found = read_data(data, split, given, terminal, target=target, kind=kind, classes=classes)
+    found = read_data(data, split, given, terminal, target=target, kind=kind, classes=classes, image=m.inputs.image)
     if found.kind != kind:
         raise InputError(f"the target of {data} holds {found.kind}, but the model predicts {kind}")
     return aligned(m, found), split

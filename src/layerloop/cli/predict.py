@@ -15,7 +15,7 @@ from layerloop.atomic import check_writable
 from layerloop.cli import estimator
 from layerloop.cli import options as opt
 from layerloop.cli.terminal import Terminal
-from layerloop.data import image_text, prepare_image, read_csv_rows, read_rows, write_csv
+from layerloop.data import image_text, read_csv_rows, read_rows, write_csv
 from layerloop.errors import InputError, SettingError
 from layerloop.models import load
 from layerloop.network import Chain
@@ -119,7 +119,7 @@ def _of_image(m: Chain, path: str, given: argparse.Namespace, terminal: Terminal
     if m.inputs.image is None:
         raise InputError(f"{path}: this model was not trained on pictures; give it a row number, a table or an array")
     try:
-        picture, done = prepare_image(path, size=m.inputs.image, box=m.inputs.box or min(m.inputs.image))
+        picture, done = m.inputs.picture(path)
     except InputError as error:
         raise InputError(str(error) if path in str(error) else f"{path}: {error}") from None
     for sentence in done:

@@ -1,8 +1,10 @@
 """Train on a data set, print as it goes, and save the model.
 
-DATA is mnist, fashion-mnist, digits, or a file (.csv, .parquet, .feather, .npz, .npy). The defaults are the run of the
+DATA is mnist, fashion-mnist, digits, a file (.csv, .parquet, .feather, .npz, .npy), or a folder with a sub-folder of
+pictures for each class, or with train/ and test/ of that kind. The defaults are the run of the
 notes, section 7.3: one hidden layer of 32, sigmoid, softmax, cross-entropy, Adam at 0.001, batches of 128, 20 passes.
-The recipe `pictures` is two hidden layers of 512 with dropout and a one-cycle rate, for more than the notes reach.
+The recipe `pictures` is two hidden layers of 512 with dropout and a one-cycle rate, for more than the notes reach;
+a folder gets `photos`, the same with more steps, unless a recipe is named.
 
 A table of numbers, categories, dates, text and gaps gets the estimator that is good as it comes, unless anything of
 "the network" or "its training" is named.
@@ -27,6 +29,7 @@ from layerloop.cli.keeping import ENDING, check_place, free_place, history_of, h
 from layerloop.cli.terminal import Terminal
 from layerloop.cli.train_table import train_table
 from layerloop.data import has_test
+from layerloop.data.sources import NAMES
 from layerloop.errors import DivergenceError, LayerloopError, OutputError, SettingError, look_up
 from layerloop.files import save
 from layerloop.inspection.plots import check_drawable
@@ -51,6 +54,7 @@ EXAMPLES = """examples:
   layerloop train mnist --layers none       multinomial logistic regression
   layerloop train mnist --reading notes     section 7.1, taken literally
   layerloop train mnist --recipe pictures   a larger network, right more often
+  layerloop train photos/                   a folder with a sub-folder of pictures for each class
   layerloop train fashion-mnist --layers 128,64 --activation relu
   layerloop train table.csv --target price
   layerloop train table.csv --target price --layers 32 --epochs 200"""
@@ -65,8 +69,8 @@ TABLE = ("task", "metric", "members", "time_limit", "interval")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `layerloop train`."""
-    parser.add_argument("data", metavar="DATA", help="mnist, fashion-mnist, digits, or a file")
-    parser.add_argument("--recipe", type=opt.name, metavar="NAME", help="where defaults come from: notes or pictures")
+    parser.add_argument("data", metavar="DATA", help="mnist, fashion-mnist, digits, a file, or a folder of pictures")
+    parser.add_argument("--recipe", type=opt.name, metavar="NAME", help="defaults: notes, pictures or photos")
     group = parser.add_argument_group("the network")
     add = group.add_argument
     add("--reading", type=opt.name, help="program (default) or notes")
@@ -147,7 +151,7 @@ def _option(name: str) -> str:
 
 def _train_network(given: argparse.Namespace, terminal: Terminal) -> int:
     """Train one plain network."""
-    recipe = look_up(RECIPES, given.recipe or "notes", "recipe")
+    recipe = look_up(RECIPES, given.recipe or ("photos" if _is_folder(given.data) else "notes"), "recipe")
     chosen = {field.name: getattr(given, field.name, None) for field in fields(Recipe)}
     recipe = replace(recipe, **{name: value for name, value in chosen.items() if value is not None})
     if given.report:
@@ -204,6 +208,10 @@ def _run(
     return code
 
 
+def _is_folder(data: str) -> bool:
+    return data not in NAMES and Path(data).is_dir()
+
+
 def _task(given: argparse.Namespace, recipe: Recipe, terminal: Terminal) -> Task:
     """Read the data and make network and batches."""
     kind = {None: None, "mse": "values", "mae": "values"}.get(given.loss, "classes")
@@ -237,7 +245,8 @@ def _report(
 def _named(data: str, task: Task) -> Path:
     """Return the name that data and widths give a model."""
     widths = [str(layer.n_in) for layer in task.m.architecture.layers if isinstance(layer, Dense)]
-    return Path("-".join([Path(data).name.split(".")[0], *widths, str(task.m.architecture.n_out)]) + ENDING)
+    name = Path(data).resolve().name if _is_folder(data) else Path(data).name
+    return Path("-".join([name.split(".")[0], *widths, str(task.m.architecture.n_out)]) + ENDING)
 
 
 def _save(task: Task, place: Path) -> None:

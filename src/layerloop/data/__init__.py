@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from layerloop.data.images import prepare_image as prepare_image
     from layerloop.data.images import read_image as read_image
     from layerloop.data.images import save_png as save_png
+    from layerloop.data.photos import prepare_photo as prepare_photo
     from layerloop.data.sources import Dataset as Dataset
     from layerloop.data.sources import fetch as fetch
     from layerloop.data.sources import has_test as has_test
@@ -53,6 +54,7 @@ _HOME = {
         ),
         "images",
     ),
+    **dict.fromkeys(("prepare_photo",), "photos"),
     **dict.fromkeys(
         (
             "Dataset",

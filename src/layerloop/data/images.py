@@ -49,10 +49,12 @@ LUMA = np.array([0.299, 0.587, 0.114])
 SHADES = np.array(list(" ░▒▓█"))
 
 
-def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
+def read_image(path: str | os.PathLike[str], *, least: tuple[int, int] | None = None) -> NDArray[np.uint8]:
     """Read a picture file as uint8: (h, w) grey, (h, w, 3) colour, or (h, w, 4) with transparency.
 
-    PNG, JPEG, BMP, GIF (first frame), WEBP and TIFF; turned upright as its camera noted; 16 bits become 8.
+    PNG, JPEG, BMP, GIF (first frame), WEBP and TIFF; turned upright as its camera noted; 16 bits become 8. With
+    `least` a large JPEG is unpacked in grey, at a half, a quarter or an eighth of its size, in a fraction of the time;
+    no side gets shorter than twice the longer side of `least`.
 
     Raises
     ------
@@ -71,6 +73,8 @@ def read_image(path: str | os.PathLike[str]) -> NDArray[np.uint8]:
     if not Path(path).is_file():
         raise DataNotFoundError(f"cannot read {path}: it does not exist; name a picture file")
     with picture_errors(str(path)), Image.open(path, formats=FORMATS) as picture:
+        if least is not None:
+            picture.draft("L", (2 * max(least), 2 * max(least)))
         picture.load()
         return pixels_of(picture)
 

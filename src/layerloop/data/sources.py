@@ -11,6 +11,7 @@ import numpy as np
 
 from layerloop.data import named
 from layerloop.data.arrays import Arrays, as_target, npz_has_test, read_npy, read_npz
+from layerloop.data.folders import folder_has_test, read_folder
 from layerloop.data.idx import parse_idx
 from layerloop.data.tables import read_csv
 from layerloop.errors import (
@@ -66,6 +67,8 @@ class Dataset:
         The name or number of the target column.
     guessed : bool
         Whether `target` was taken from the header instead of being stated.
+    fit : "stretch" or None
+        How a picture of another size is brought to `image`: whole (see `prepare_photo`), or by its ink.
     """
 
     name: str
@@ -79,6 +82,7 @@ class Dataset:
     columns: tuple[str, ...] = ()
     target: str | None = None
     guessed: bool = False
+    fit: str | None = None
 
 
 def load(
@@ -128,10 +132,13 @@ def read(
     target: str | int | None = None,
     kind: str | None = None,
     classes: Sequence[str] | None = None,
+    image: tuple[int, int] | None = None,
     data_dir: PathLike | None = None,
     say: Say = None,
 ) -> Dataset:
-    """Read a named set (mnist, fashion-mnist, digits), or a .csv, .csv.gz, .tsv, .npy or .npz file.
+    """Read a named set (mnist, fashion-mnist, digits), a .csv, .csv.gz, .tsv, .npy or .npz file, or a folder.
+
+    A folder holds a sub-folder of pictures for each class, or `train` and `test` with such sub-folders.
 
     A named set is looked for in `data_dir` (or LAYERLOOP_DATA), the cache, the system's packages, on public
     mirrors and in package registries, in this order.
@@ -147,6 +154,8 @@ def read(
         What the target of a file means, where that is not plain.
     classes : names, optional
         The classes of a trained network; a file's labels are then counted in its order.
+    image : (int, int), optional
+        Height and width that a folder's pictures are brought to, such as those of a trained network.
     data_dir : path, optional
         A folder with the files of a named set.
     say : function of str, optional
@@ -175,16 +184,21 @@ def read(
             raise InputError(f"{name_or_path} has fixed classes: leave out target and kind")
         name = str(name_or_path)
         return read_digits(split) if name == "digits" else read_pictures(name, split, data_dir, say)
-    path = existing_file(name_or_path)
+    path = Path(name_or_path) if Path(name_or_path).is_dir() else existing_file(name_or_path)
     if split == "test" and not has_test(path):
         raise InputError(f"{path} has no test split of its own: give a second file, or split its rows")
+    if path.is_dir():
+        if target is not None or kind not in (None, "classes"):
+            raise InputError(f"the classes of {path} are its sub-folders: leave out a target, and losses of values")
+        photos = read_folder(path, split, classes=classes, image=image, say=say)
+        return Dataset(str(path), photos.X, photos.y, "classes", photos.classes, 1 / 255, photos.image, fit="stretch")
     if path.name.lower().endswith(TABLE_ENDINGS):
         return read_table(path, target, kind, classes)
     return read_arrays(path, split, target, kind, classes)
 
 
 def has_test(name_or_path: PathLike) -> bool:
-    """Return whether a named set or a file comes with a test split.
+    """Return whether a named set, a file or a folder comes with a test split.
 
     Raises
     ------
@@ -198,6 +212,8 @@ def has_test(name_or_path: PathLike) -> bool:
     """
     if is_named(name_or_path):
         return True
+    if Path(name_or_path).is_dir():
+        return folder_has_test(Path(name_or_path))
     path = existing_file(name_or_path)
     return path.suffix.lower() == ".npz" and npz_has_test(path)
 
@@ -375,7 +391,7 @@ def existing_file(name_or_path: PathLike) -> Path:
             return path
         raise DataFormatError(f"{path} is of an unknown kind; expected {', '.join(ENDINGS)}")
     if path.is_dir():
-        raise DataNotFoundError(f"{path} is a folder; expected {known}. For the files of a named set use data_dir")
+        raise DataNotFoundError(f"{path} is a folder; expected {known}")
     if path.suffix or len(path.parts) > 1:
         raise DataNotFoundError(f"the file {path} does not exist; expected {known}")
     raise UnknownNameError(f"unknown data set {str(name_or_path)!r}.{did_you_mean(name_or_path, NAMES)}")

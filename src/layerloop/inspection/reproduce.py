@@ -81,6 +81,8 @@ def said_of_inputs(inputs: Inputs, *, columns: bool = True) -> list[str]:
         found.append(f"{len(inputs.center)} columns are centred and scaled as the training rows have it")
     if inputs.image is not None:
         found.append(f"a row is a picture of {inputs.image[0]} x {inputs.image[1]}, row after row")
+    if inputs.fit == "stretch":
+        found.append("pictures of any size are turned to grey and stretched to it, whole")
     if inputs.box is not None:
         found.append(f"drawings are brought to {inputs.box} pixels along their longer side and centred by mass")
     return found

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from layerloop.answer import answer_of
-from layerloop.data.images import picture_errors, pixels_of, prepare_image
+from layerloop.data.images import picture_errors, pixels_of
 from layerloop.errors import DataFormatError, InputError
 from layerloop.inspection import kind_of
 from layerloop.inspection.trace import trace
@@ -57,7 +57,7 @@ def row_of_drawing(m: Chain, image: object) -> tuple[NDArray[np.floating], NDArr
     """
     if m.inputs.image is None:
         raise InputError("this network was not trained on pictures: train one on digits or mnist")
-    picture, done = prepare_image(read_drawing(image), size=m.inputs.image, box=m.inputs.box or min(m.inputs.image))
+    picture, done = m.inputs.picture(read_drawing(image))
     return picture.reshape(-1) * np.float32(1 / 255), picture, done
 
 
