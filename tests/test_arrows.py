@@ -59,8 +59,8 @@ FOLDERS: dict[str, tuple[str, ...]] = {
         "__init__",
     ),
     "lab": (
-        *("extra", "guards", "endpoints", "pages", "server", "openapi", "predictor", "planes", "shelf", "broadcast"),
-        *("pictures", "curve", "runs", "drawing", "mistakes", "matrices", "desk", "app", "__init__"),
+        *("extra", "guards", "endpoints", "pages", "server", "openapi", "table_rows", "predictor", "planes", "shelf"),
+        *("broadcast", "pictures", "curve", "runs", "drawing", "mistakes", "matrices", "desk", "app", "__init__"),
     ),
     "cli": (
         *("terminal", "options", "keeping", "tables", "estimator", "report", "lab", "train_table", "train", "evaluate"),

@@ -119,3 +119,20 @@ def test_columns_are_added_to_frames_only() -> None:
     assert not is_frame(np.ones((2, 2)))
     with pytest.raises(InputError, match="use predict"):
         with_columns(np.ones((2, 2)), {})
+
+
+@pytest.mark.parametrize(
+    ("word", "utc"),
+    [
+        ("2024-01-01T10:00+02:00", "2024-01-01T08:00"),
+        ("2024-01-01 23:30:00-05:00", "2024-01-02T04:30"),
+        ("2024-01-01T10:00Z", "2024-01-01T10:00"),
+    ],
+)
+def test_a_date_with_a_zone_is_put_in_utc(word: str, utc: str) -> None:
+    assert parse_date(word) == np.datetime64(utc, "us")
+
+
+@pytest.mark.parametrize("word", ["2024-01-01-10:00", "0001-01-01T00:00+14:00", "2024-01-01T10:00+99:00"])
+def test_a_zone_that_is_none_makes_no_date(word: str) -> None:
+    assert parse_date(word) is None

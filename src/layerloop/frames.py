@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -364,10 +365,13 @@ def parse_number(word: str) -> float | None:
 
 
 def parse_date(word: str) -> np.datetime64 | None:
-    """Return the moment that an ISO date is (2026-11-25, 2026-11-25T10:00), or None."""
+    """Return the moment that an ISO date is (2026-11-25, 2026-11-25T10:00), or None; one with a zone is put in UTC."""
     if len(word) < 8 or not word[:4].isdigit() or word[4] != "-":
         return None
     try:
+        if "+" in word or "-" in word[10:]:  # NumPy warns of a zone
+            moment = datetime.fromisoformat(word)
+            return np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "us") if moment.tzinfo else None
         return np.datetime64(word.replace(" ", "T").removesuffix("Z"), "us")
-    except ValueError:
+    except (ValueError, OverflowError):
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from layerloop import load, save
-from layerloop.errors import InputError, LabelError, ModelFileError, SettingError
+from layerloop.errors import InputError, LabelError, ModelFileError, SettingError, UnknownNameError
 from layerloop.estimators import TabularClassifier, TabularRegressor
 
 if TYPE_CHECKING:
@@ -387,3 +388,22 @@ def test_accepted(case: str) -> None:
     if isinstance(X, np.ndarray):
         X.setflags(write=False)
     assert TabularClassifier(**FAST).fit(X, y).predict_proba(X).shape == (4, 2)
+
+
+def test_a_file_of_another_version_is_read_without_the_settings_that_this_one_does_not_know() -> None:
+    X, y = houses(40)
+    model = TabularRegressor(**FAST, recipe={"widths": (16,)}).fit(X, y)
+    bundle = model.to_bundle()
+    recipe = {**bundle.settings["recipe"], "a setting of tomorrow": [1, 2]}
+    del recipe["patience"]  # and an older one may lack some
+    params = {**bundle.settings["params"], "a parameter of tomorrow": 3}
+    other = replace(bundle, settings={**bundle.settings, "recipe": recipe, "params": params})
+    again = TabularRegressor.from_bundle(other)
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+    assert (again.recipe_, again.get_params()) == (model.recipe_, model.get_params())
+    assert again.to_bundle().settings["recipe"] == bundle.settings["recipe"]
+
+
+def test_a_setting_that_a_user_gives_is_still_looked_up() -> None:
+    with pytest.raises(UnknownNameError, match=r"unknown setting 'width' of a recipe\. Did you mean 'widths'"):
+        TabularClassifier(recipe={"width": (16,)}).fit(X4, Y4)

@@ -13,6 +13,7 @@ import pytest
 
 from layerloop import gradient_importance, permutation_importance, report, trace, value_and_gradient
 from layerloop.estimators import MLPClassifier, MLPRegressor, TabularClassifier, TabularRegressor
+from layerloop.frames import read_frame
 from layerloop.inspection import rows
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ def test_a_report_names_the_columns_of_a_frame_and_what_was_done_to_them(
     assert json.loads(json.dumps(facts, allow_nan=False)) == facts
     assert facts["figures"][0]["value"] == pytest.approx(classifier.score(pd.DataFrame(TABLE), KIND))
     assert {row["column"] for row in facts["importance"]} == set(TABLE)
+    assert all(row["gradient"] > 0 for row in facts["importance"])
     assert set(facts["mistakes"][0]["cells"]) == set(TABLE)
     assert any(sentence.startswith("town: ") for sentence in facts["data"]["done"])
     assert facts["model"].startswith("TabularClassifier: 2 networks, the first Chain(")
@@ -122,7 +124,47 @@ def test_importance_of_an_estimator(regressor: TabularRegressor) -> None:
     X = pd.DataFrame(TABLE)
     assert permutation_importance(regressor, X, PRICE)[-1]["column"] == "noise"
     found = gradient_importance(regressor, X, PRICE, rows=20)
-    assert len(found) == regressor.network_.architecture.n_in
+    assert {row["column"] for row in found} == set(TABLE)
+    assert found[-1]["column"] == "noise"
+
+
+@pytest.mark.parametrize("kind", FRAMES)
+def test_the_gradient_of_a_column_is_the_length_of_its_part_over_all_networks(kind: str) -> None:
+    towns = np.array(["Ulm", "Bonn", "Hof"])[np.arange(N) % 3]
+    table = {"noise": TABLE["noise"], "town": towns, "same": np.ones(N), "age": TABLE["age"]}
+    model = TabularClassifier(**QUICK).fit(pd.DataFrame(table), KIND)
+    places = model.features_.places
+    assert [places[name].stop - places[name].start for name in table] == [1, 3, 0, 1]
+    seen, target = model.network_rows(pd.DataFrame(table)), (KIND == "dear").astype(int)
+    q_1 = np.array([[trace(m, seen[i], target[i]).value("q_1") for i in range(N)] for m in model.networks_])
+    wanted = {name: float(np.linalg.norm(q_1[..., places[name]], axis=-1).mean()) for name in table}
+    found = {row["column"]: row["importance"] for row in gradient_importance(model, FRAMES[kind](table), KIND, rows=N)}
+    assert found == pytest.approx(wanted, rel=1e-12)
+    assert found["same"] == 0.0
+
+
+def test_the_gradient_of_a_column_goes_by_name_or_by_place() -> None:
+    frame = pd.DataFrame(TABLE)
+    model = TabularRegressor(**QUICK).fit(frame, PRICE)
+    by_name = {row["column"]: row["importance"] for row in gradient_importance(model, read_frame(frame), PRICE)}
+    turned = read_frame(frame[["noise", "town", "age"]])
+    assert {row["column"]: row["importance"] for row in gradient_importance(model, turned, PRICE)} == by_name
+    shown = gradient_importance(model, turned, PRICE, columns=("chance", "place", "years"))
+    assert {row["column"] for row in shown} == {"chance", "place", "years"}
+    assert next(row["importance"] for row in shown if row["column"] == "years") == by_name["age"]
+    cells = frame.to_numpy(dtype=object)
+    unnamed = TabularRegressor(**QUICK).fit(cells, PRICE)
+    assert [row["column"] for row in gradient_importance(unnamed, cells, PRICE, columns=tuple(TABLE))][-1] == "noise"
+
+
+def test_columns_of_text_have_their_gradient_too() -> None:
+    words = [f"a flat near the {('river', 'wood', 'mill')[i % 3]} number {i}" for i in range(N)]
+    frame = pd.DataFrame({"words": words, "age": TABLE["age"]})
+    model = TabularClassifier(n_members=1, epochs=4, random_state=0).fit(frame, KIND)
+    assert model.features_.places["words"].start == 1  # behind the dense ones
+    found = gradient_importance(model, frame, KIND, rows=3)
+    assert {row["column"] for row in found} == {"words", "age"}
+    assert all(row["importance"] > 0 for row in found)
 
 
 @pytest.mark.parametrize("labels", [("cheap", "dear"), ("cheap", "dear", "fair")])

@@ -12,7 +12,7 @@ from layerloop.cli import tables
 from layerloop.data import has_test, read_rows, scaled
 from layerloop.errors import InputError, LabelError, SettingError
 from layerloop.estimators.answers import answers_of, columns_of_answers, figures_of_estimator
-from layerloop.frames import as_kind, rows_of
+from layerloop.frames import rows_of
 from layerloop.metrics import trivial_figures
 from layerloop.table_files import is_table, learnable, read_table_file, write_table_file
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from layerloop.cli.terminal import Terminal
-    from layerloop.frames import Frame
 
 ARRAYS = (".npy", ".npz")
 
@@ -52,7 +51,7 @@ def known_rows(model: Any, data: str, given: argparse.Namespace, terminal: Termi
         found = learnable(table, given.target or record_of(model).get("target"), kind, classes)
         for sentence in found.said:
             terminal.say(f"{data}: {sentence}")
-        return _taken(model, found.X), found.y
+        return found.X, found.y
     split = given.split or ("test" if has_test(data) else "train")
     read = opt.read_data(data, split, given, terminal, target=given.target)
     if read.kind != kind:
@@ -64,14 +63,6 @@ def known_rows(model: Any, data: str, given: argparse.Namespace, terminal: Termi
     if missing:
         raise LabelError(f"{data}: {missing[0]!r} is none of the model's classes: {', '.join(places)}")
     return scaled(read), classes[[places[name] for name in read.classes]][read.y]
-
-
-def _taken(model: Any, frame: Frame) -> Any:
-    """Return a table as an estimator takes it: one that does not read columns itself gets their numbers."""
-    if hasattr(model, "features_"):
-        return frame
-    names = getattr(model, "feature_names_in_", frame.names)
-    return np.column_stack([as_kind(frame.column(str(name)), "number").values for name in names])
 
 
 def sample_of(
@@ -130,8 +121,8 @@ def _of_table(model: Any, text: str, given: argparse.Namespace, terminal: Termin
         terminal.say(f"{text}: {sentence}")
     try:
         if given.out is None:
-            return _named(text, answers_of(model, _taken(model, table.frame)))
-        columns = columns_of_answers(model, _taken(model, table.frame))
+            return _named(text, answers_of(model, table.frame))
+        columns = columns_of_answers(model, table.frame)
     except InputError as error:
         raise InputError(f"{text}: {error}") from None
     written = write_table_file(given.out, table, columns)

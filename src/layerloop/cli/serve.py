@@ -1,5 +1,7 @@
 """Answer with a saved model over HTTP, on this machine: rows as JSON in, predictions as JSON out.
 
+Networks and estimators are served alike; of a table the rows are objects by the names of its columns.
+
 Other machines are served only with --host, and then every request needs the token that is printed.
 """
 
@@ -8,10 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from layerloop import lab
+from layerloop.cli import estimator
 from layerloop.cli import options as opt
 from layerloop.cli.terminal import Terminal
-from layerloop.files import load
 from layerloop.lab.extra import check_extra
+from layerloop.models import load
+from layerloop.network import Chain
 
 if TYPE_CHECKING:
     import argparse
@@ -39,5 +43,5 @@ def run(given: argparse.Namespace) -> int:
     terminal.say(f"{m!r}")
     terminal.say(f"answers at {door.address}  (Ctrl-C ends it)")
     terminal.result({"model": given.model, "address": door.address, "token": door.site.token or None})
-    door.serve(lab.prediction_app(m, opt.kind_of(m), door.site))
+    door.serve(lab.prediction_app(m, opt.kind_of(m) if isinstance(m, Chain) else estimator.kind_of(m), door.site))
     return 0

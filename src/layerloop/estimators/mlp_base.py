@@ -21,8 +21,9 @@ from layerloop.estimators.mlp_fit import Passes, Steps, diverged
 from layerloop.estimators.mlp_lbfgs import Descent, Whole
 from layerloop.estimators.mlp_progress import Reporter
 from layerloop.estimators.mlp_solvers import Optimizer, is_stochastic
-from layerloop.estimators.mlp_targets import rows_of, weights_of
+from layerloop.estimators.mlp_targets import numbers_of, rows_of, weights_of
 from layerloop.estimators.mlp_validation import Validation, engine_rows
+from layerloop.frames import Frame
 from layerloop.network import Chain, activations, layout, make_plan
 from layerloop.preprocessing import Inputs
 from layerloop.settings import blas_threads
@@ -296,6 +297,10 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
         names = tuple(map(str, getattr(self, "classes_", ())))
         named = len(names) == m.architecture.n_out and len(set(names)) == len(names)
         return Chain.from_parts(m.architecture, m.flat, inputs=Inputs(columns=columns), classes=names if named else ())
+
+    def network_rows(self, X: Any) -> Any:
+        """Return rows as `network_` takes them: of a table that was read from a file the columns of the fit."""
+        return numbers_of(self, X) if isinstance(X, Frame) else X
 
     def _outputs(self, X: Any) -> Floats:
         """Return the network's outputs (n, K) for checked or unchecked rows."""

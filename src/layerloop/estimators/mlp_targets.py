@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from sklearn.utils.multiclass import check_classification_targets, unique_labels
 from sklearn.utils.validation import _check_sample_weight, validate_data
 
 from layerloop.errors import InputError, LabelError, NonFiniteInputError
+from layerloop.frames import Frame, as_kind
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,10 +24,26 @@ SPARSE = ("csr", "csc")
 
 def rows_of(est: Any, X: Any) -> Any:
     """Return rows to predict for, checked against those of the fit."""
+    if isinstance(X, Frame):
+        X, est = numbers_of(est, X), copy.copy(est)
+        est.__dict__.pop("feature_names_in_", None)  # these columns were chosen by their names already
     try:
         return validate_data(est, X, accept_sparse=SPARSE, dtype=FLOATS, reset=False)
     except ValueError as error:
         raise _placed(error, X, None) from None
+
+
+def numbers_of(est: Any, frame: Frame) -> NDArray[np.float64]:
+    """Return the columns of a table that the fit knew by name, or all of them where it knew none, as (n, d).
+
+    Raises
+    ------
+    InputError
+        A column is missing, or holds what is no number.
+    """
+    names = getattr(est, "feature_names_in_", frame.names)
+    columns = [as_kind(frame.column(str(name)), "number").values for name in names]
+    return np.column_stack(columns) if columns else np.empty((len(frame), 0))
 
 
 def rows_and_targets(est: Any, X: Any, y: Any, *, reset: bool, numeric: bool) -> tuple[Any, Any]:
@@ -80,14 +98,14 @@ def weights_by_class(given: Any, y: NDArray[Any], classes: NDArray[Any], weights
 
 
 def _placed(error: ValueError, X: Any, y: Any) -> ValueError:
-    """Return an error of scikit-learn's with row and column of the number at fault, where it is one."""
+    """Return an error of scikit-learn's as ours, with row and column of the number at fault where it is one."""
     text = str(error)
     if not any(word in text for word in ("NaN", "infinity", "too large")):
-        return error
+        return InputError(text)
     values, what = (y, "y") if "Input y" in text else (X, "X")
     place = first_bad(values)
     if place is None:
-        return error
+        return InputError(text)
     row, column, value = place
     named = getattr(values, "columns", None)
     name = f" ({str(named[column])!r})" if column is not None and named is not None else ""

@@ -8,10 +8,14 @@ Adam with beta2 = 0.95 along coslog4. docs/tabular.md has what each is worth her
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
 
 from layerloop.errors import UnknownNameError, did_you_mean, look_up
 from layerloop.optim import Cosine, CosLog4
 from layerloop.settings import whole
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 SOME_ROWS = 10_000
 MANY_ROWS = 100_000
@@ -112,6 +116,22 @@ def recipe_for(kind: str, *, rows: int, sparse_columns: int = 0, metric: str | N
         loss = "mae" if metric == "mae" else "mse"
         recipe = recipe.with_(activation="mish", rate=0.2, loss=loss, frequencies=16)
     return _for_sparse(recipe, sparse_columns) if sparse_columns else recipe
+
+
+def recipe_in_file(kind: str, settings: Mapping[str, Any]) -> Recipe:
+    """Return the recipe that a model file describes.
+
+    It only tells how the model was trained: nothing that predicts depends on it. So what this version does not know of,
+    in a file of another version, is left out, and what the file lacks is as it is by default.
+
+    Examples
+    --------
+    >>> recipe_in_file("classes", {"widths": [32], "a setting of tomorrow": 1}).widths
+    (32,)
+    """
+    known = {field.name for field in fields(Recipe)}
+    kept = {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
+    return recipe_for(kind, rows=0).with_(**{name: value for name, value in kept.items() if name in known})
 
 
 def _for_sparse(recipe: Recipe, columns: int) -> Recipe:

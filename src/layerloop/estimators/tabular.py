@@ -18,7 +18,7 @@ from layerloop.estimators.answers import columns_of_answers
 from layerloop.estimators.calibration import fit_temperature, temper
 from layerloop.estimators.intervals import Interval, fit_interval
 from layerloop.estimators.table_features import fit_features, fit_sparse
-from layerloop.estimators.table_recipe import recipe_for
+from layerloop.estimators.table_recipe import recipe_for, recipe_in_file
 from layerloop.estimators.table_time import within_time
 from layerloop.estimators.table_training import Task, fit_folds, loss_of
 from layerloop.features import as_plain, from_plain
@@ -160,9 +160,10 @@ class _Tabular(BaseEstimator):
 
     def _take(self, settings: Mapping[str, Any], networks: Sequence[Any]) -> None:
         """Take over what :meth:`_plain` returned."""
-        self.set_params(**settings["params"])
+        known = self.get_params()  # a file of another version may have more settings of training
+        self.set_params(**{name: value for name, value in settings["params"].items() if name in known})
         self.features_ = from_plain(settings["features"])
-        self.recipe_ = recipe_for(self._kind, rows=0).with_(**_as_tuples(settings["recipe"]))
+        self.recipe_ = recipe_in_file(self._kind, settings["recipe"])
         self.n_features_in_ = int(settings["n_features_in"])
         if settings["feature_names_in"] is not None:
             self.feature_names_in_ = np.array(settings["feature_names_in"], object)
@@ -477,10 +478,6 @@ def _all_left_out(fitted: list[Fitted]) -> tuple[NDArray[np.intp], Floats]:
     """Return the rows that folds left out and their outputs for them."""
     rows, outputs = zip(*((found.left_out, found.outputs) for found in fitted), strict=True)
     return np.concatenate(rows), np.concatenate(outputs)
-
-
-def _as_tuples(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in settings.items()}
 
 
 def _counted(rows: Any, y: NDArray[Any], weights: NDArray[np.float64] | None) -> tuple[Any, NDArray[Any], Any]:

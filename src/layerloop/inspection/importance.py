@@ -101,6 +101,9 @@ def gradient_importance(
     q_1 is the last of the backward loop, the gradient in the input. Its unit is that of z_1: standardised columns can
     be compared with one another, raw ones only where they have one unit.
 
+    Where an estimator made several numbers of a column, such as one for each category, |q_1,j| is the length of their
+    part of q_1, the root of its sum of squares; of an estimator with several networks it is the mean over them too.
+
     Parameters
     ----------
     model, X, y, columns, seed, loss, progress
@@ -121,9 +124,12 @@ def gradient_importance(
     >>> gradient_importance(m, np.eye(2), [0.0, 0.5], columns=("used", "not"))  # q_1 = 2 (yhat - y) W
     [{'column': 'used', 'importance': 10.5}, {'column': 'not', 'importance': 0.0}]
     """
-    X = as_table(X)
-    mean = mean_input_gradient(model, X, y, rows=rows, seed=seed, loss=loss, progress=progress)
-    names = column_names(subject_of(model).chain, X, columns)
+    X, subject = as_table(X), subject_of(model)
+    parts = tuple(subject.places.values())
+    mean = mean_input_gradient(model, X, y, rows=rows, seed=seed, loss=loss, progress=progress, parts=parts)
+    names = column_names(subject.chain, X, columns)
+    if parts:
+        names = _names_of_parts(tuple(subject.places), _own_names(X), names)
     if len(names) != len(mean):  # what an estimator's network sees is not the columns of its data
         names = tuple(f"input {j}" for j in range(len(mean)))
     found = [{"column": name, "importance": float(value)} for name, value in zip(names, mean, strict=True)]
@@ -139,18 +145,28 @@ def mean_input_gradient(
     seed: int = 0,
     loss: AnyLoss | None = None,
     progress: Callable[[float], object] | None = None,
+    parts: Sequence[slice] = (),
 ) -> NDArray[np.float64]:
-    """Return the mean of |q_1| over some rows, in the order of what the first layer sees, (n_in,)."""
-    X = as_table(X)
+    """Return the mean of |q_1| over some rows and all networks, (n_in,); with `parts`, of the length of each."""
+    X, subject = as_table(X), subject_of(model)
     n = X.shape[0]
     chosen = np.sort(np.random.default_rng(seed).permutation(n)[: whole(rows, "rows", least=1)])
     targets = np.asarray(y)
     total: Any = 0.0
     for done, i in enumerate(chosen.tolist(), start=1):
-        total = total + np.abs(trace(model, take(X, [i]), targets[i], loss).backward.q[1])
+        x, target = subject.rows(take(X, [i])), subject.targets(targets[i])
+        for m in subject.chains:
+            q_1 = trace(m, x, target, loss).backward.q[1]
+            total = total + (np.array([np.linalg.norm(q_1[part]) for part in parts]) if parts else np.abs(q_1))
         if progress is not None:
             progress(done / len(chosen))
-    return np.asarray(total / len(chosen))
+    return np.asarray(total / (len(chosen) * len(subject.chains)))
+
+
+def _names_of_parts(trained: tuple[str, ...], own: tuple[str, ...], names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names under which the columns of training are shown: by their own names in X, else by their places."""
+    shown = dict(zip(own, names, strict=True)) if own else {}
+    return tuple(shown[name] for name in trained) if shown.keys() >= set(trained) else names
 
 
 def column_names(m: Chain | None, X: Any, columns: Sequence[str] = ()) -> tuple[str, ...]:

@@ -276,7 +276,10 @@ SHUFFLED = (
     "How much {} is lost when the values of one column are shuffled among the rows, mean and standard deviation over "
     "five times. Columns that say the same share their importance."
 )
-LEANS = "The mean of |q_1|, the gradient of the loss in what the first layer sees."
+LEANS = (
+    "The mean of |q_1|, the gradient of the loss in what the first layer sees; of a column that became several "
+    "numbers, the length of their part of it."
+)
 
 
 def _columns(facts: Facts) -> str:

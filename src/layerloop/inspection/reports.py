@@ -308,7 +308,12 @@ def _importance(
     """Return the importance of columns, or of pixels as a picture."""
     if m.inputs.image is not None:
         mean = mean_input_gradient(
-            model, X, y, rows=_averaged(m), seed=seed, progress=lambda share: say("input gradients", 0.1 + 0.8 * share)
+            model,
+            X,
+            y,
+            rows=_averaged(model, m),
+            seed=seed,
+            progress=lambda share: say("input gradients", 0.1 + 0.8 * share),
         )
         return {"saliency": mean.reshape(m.inputs.image).tolist(), "importance": [], "importance_of": None}
     chosen = np.sort(np.random.default_rng(seed).permutation(X.shape[0])[:SHUFFLED])
@@ -319,7 +324,7 @@ def _importance(
         part,
         y_part,
         **options,
-        rows=_averaged(m),
+        rows=_averaged(model, m),
         progress=lambda share: say("input gradients", 0.1 + 0.3 * share),
     )
     if X.shape[1] > COLUMNS:
@@ -332,9 +337,10 @@ def _importance(
     return {"saliency": None, "importance": found, "importance_of": figure_lost(model)}
 
 
-def _averaged(m: Chain) -> int:
-    """Return over how many rows input gradients are averaged: fewer for large networks, which take a while each."""
-    return min(SAMPLES, max(10, WORK // max(1, m.architecture.size)))
+def _averaged(model: object, m: Chain) -> int:
+    """Return over how many rows input gradients are averaged: fewer for large networks or several, which take time."""
+    networks = len(getattr(model, "networks_", (m,)))
+    return max(10, min(SAMPLES, WORK // max(1, m.architecture.size)) // networks)
 
 
 def _layers(m: Chain) -> list[dict[str, Any]]:

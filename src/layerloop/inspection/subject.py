@@ -11,7 +11,7 @@ from layerloop.errors import InputError, LabelError
 from layerloop.network import Chain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from numpy.typing import NDArray
 
@@ -27,12 +27,19 @@ class Subject:
         Names of the classes; those of the network or, where an estimator has others, of the estimator.
     rows, targets : callable
         From the rows and targets that the model takes to those that the network takes.
+    chains : tuple of Chain
+        All networks whose outputs the model averages; `chain` is the first.
+    places : dict of slice
+        Which of a network's inputs each column of the model's table became, in the order of training; {} where a
+        network sees the columns themselves.
     """
 
     chain: Chain
     classes: tuple[str, ...]
     rows: Callable[[Any], Any]
     targets: Callable[[Any], Any]
+    chains: tuple[Chain, ...]
+    places: Mapping[str, slice]
 
 
 def subject_of(model: object) -> Subject:
@@ -40,7 +47,7 @@ def subject_of(model: object) -> Subject:
 
     An estimator is anything fitted that has `network_`, a `Chain`. Where it has `network_rows(X)`, that gives the rows
     that the network takes, and `network_targets(y)` the targets; where it has `classes_` and none such, its labels are
-    brought to their places among them.
+    brought to their places among them. `networks_` are all of its networks, `features_.places` what columns became.
 
     Raises
     ------
@@ -54,7 +61,7 @@ def subject_of(model: object) -> Subject:
     Chain(Dense(2, 1))  # 3 parameters
     """
     if isinstance(model, Chain):
-        return Subject(model, model.classes, _same, _same)
+        return Subject(model, model.classes, _same, _same, (model,), {})
     chain = getattr(model, "network_", None)
     if not isinstance(chain, Chain):
         raise InputError(
@@ -65,7 +72,20 @@ def subject_of(model: object) -> Subject:
     names = chain.classes if labels is None else tuple(map(str, labels))
     targets = _same if labels is None else _places(np.asarray(labels))
     rows = getattr(model, "network_rows", _same)
-    return Subject(chain, names, lambda x: rows(_table(x)), getattr(model, "network_targets", targets))
+    return Subject(
+        chain,
+        names,
+        lambda x: rows(_table(x)),
+        getattr(model, "network_targets", targets),
+        getattr(model, "networks_", (chain,)),
+        _places_of(getattr(model, "features_", None)),
+    )
+
+
+def _places_of(features: Any) -> dict[str, slice]:
+    """Return which inputs each column became, in the table's order: text, which is sparse, stands last among them."""
+    places = getattr(features, "places", {})
+    return {feature.name: places[feature.name] for feature in features.columns} if places else {}
 
 
 def _table(x: Any) -> Any:

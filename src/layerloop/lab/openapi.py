@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from layerloop.version import __version__
 
-if TYPE_CHECKING:
-    from layerloop.network import Chain
+CELLS: dict[str, dict[str, Any]] = {  # what a column of a table takes; null where it is missing
+    "number": {"type": ["number", "null"]},
+    "text": {"type": ["string", "number", "boolean", "null"]},
+    "date": {"type": ["string", "null"], "description": "an ISO date, 2026-11-25 or 2026-11-25T10:00"},
+}
 
 
-def description(m: Chain, about: dict[str, Any], most: int) -> dict[str, Any]:
-    """Return the OpenAPI 3.1 document of a served network.
+def description(about: dict[str, Any], most: int) -> dict[str, Any]:
+    """Return the OpenAPI 3.1 document of a served model.
 
     Parameters
     ----------
-    m : Chain
     about : dict
         What GET /model answers.
     most : int
@@ -23,14 +25,14 @@ def description(m: Chain, about: dict[str, Any], most: int) -> dict[str, Any]:
 
     Examples
     --------
-    >>> from layerloop import Chain, Dense
-    >>> sorted(description(Chain(Dense(2, 1)), {"model": "", "predicts": "values"}, 10)["paths"])
+    >>> about = {"model": "", "predicts": "values", "inputs": 2, "columns": [], "reads": {}}
+    >>> sorted(description(about, 10)["paths"])
     ['/healthz', '/model', '/predict']
     """
     failed = {"description": "why it was refused", "content": _json({"$ref": "#/components/schemas/Error"})}
     predict = {
         "summary": "What the model says of each row",
-        "requestBody": {"required": True, "content": _json(_rows(m, most))},
+        "requestBody": {"required": True, "content": _json(_rows(about, most))},
         "responses": {
             "200": {"description": "one answer a row", "content": _json(_answers(about["predicts"]))},
             **dict.fromkeys(("400", "413", "415", "422", "503"), failed),
@@ -44,37 +46,39 @@ def description(m: Chain, about: dict[str, Any], most: int) -> dict[str, Any]:
             "/model": {"get": _get("What the model takes and answers")},
             "/healthz": {"get": _get("That the server is there")},
         },
-        "components": {"schemas": {"Error": _object(error={"type": "string"})}},
+        "components": {"schemas": {"Error": _object({"error": {"type": "string"}})}},
     }
 
 
 def _get(summary: str) -> dict[str, Any]:
-    return {"summary": summary, "responses": {"200": {"description": "plain data", "content": _json(_object())}}}
+    return {"summary": summary, "responses": {"200": {"description": "plain data", "content": _json(_object({}))}}}
 
 
-def _rows(m: Chain, most: int) -> dict[str, Any]:
+def _rows(about: dict[str, Any], most: int) -> dict[str, Any]:
     """Return the schema of a request: rows as lists, or as objects where columns have names."""
-    width, number = m.architecture.n_in, {"type": "number"}
-    row: dict[str, Any] = {"type": "array", "items": number, "minItems": width, "maxItems": width}
-    if m.inputs.columns:
-        row = {"anyOf": [row, _object(**dict.fromkeys(m.inputs.columns, number))]}
+    width, names, reads = about["inputs"], about["columns"], about["reads"]
+    row: dict[str, Any] = {"type": "array", "minItems": width, "maxItems": width}
+    cells = [CELLS[reads[name]] if reads else {"type": "number"} for name in names]
+    row |= {"prefixItems": cells} if reads else {"items": {"type": "number"}}
+    if names:
+        by_name = _object(dict(zip(names, cells, strict=True))) | {"additionalProperties": False}
+        row = {"anyOf": [row, by_name]}
     rows = {"type": "array", "items": row, "minItems": 1, "maxItems": most}
-    return {**_object(rows=rows), "additionalProperties": False}
+    return {**_object({"rows": rows}), "additionalProperties": False}
 
 
 def _answers(kind: str) -> dict[str, Any]:
-    answer = _object(prediction={"type": ["number", "array"], "items": {"type": "number"}})
+    answer = _object({"prediction": {"type": ["number", "array"], "items": {"type": "number"}}})
+    answer["properties"] |= {end: {"type": "number"} for end in ("lower", "upper")}  # where the model has intervals
     if kind == "classes":
         number = {"type": "number", "minimum": 0, "maximum": 1}
-        answer = _object(
-            prediction={"type": "string"},
-            probability=number,
-            probabilities={"type": "object", "additionalProperties": number},
-        )
-    return _object(predictions={"type": "array", "items": answer})
+        label = {"type": ["string", "number", "boolean"]}
+        shares = {"type": "object", "additionalProperties": number}
+        answer = _object({"prediction": label, "probability": number, "probabilities": shares})
+    return _object({"predictions": {"type": "array", "items": answer}})
 
 
-def _object(**properties: dict[str, Any]) -> dict[str, Any]:
+def _object(properties: dict[str, Any]) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 

@@ -8,23 +8,26 @@ import numpy as np
 from starlette.applications import Starlette
 
 from layerloop.answer import answer_of
-from layerloop.errors import InputError
+from layerloop.errors import InputError, NonFiniteInputError
+from layerloop.estimators.answers import answers_of
+from layerloop.frames import Frame, Series
 from layerloop.lab.endpoints import asked, told
 from layerloop.lab.guards import Guards, Limits
 from layerloop.lab.openapi import description
 from layerloop.lab.pages import page_routes
+from layerloop.lab.table_rows import in_order, table
+from layerloop.network import Chain
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from layerloop.lab.guards import Site
-    from layerloop.network import Chain
 
 ROWS = 10_000  # of one request
 
 
-def prediction_app(m: Chain, kind: str, site: Site, limits: Limits | None = None) -> Guards:
-    """Return the application that predicts with one network.
+def prediction_app(m: Any, kind: str, site: Site, limits: Limits | None = None) -> Guards:
+    """Return the application that predicts with one network or estimator.
 
         POST /predict      {"rows": [[...], ...]} -> {"predictions": [{"prediction": ..., ...}, ...]}
         GET  /model        what the network takes and answers
@@ -32,7 +35,7 @@ def prediction_app(m: Chain, kind: str, site: Site, limits: Limits | None = None
 
     Parameters
     ----------
-    m : Chain
+    m : Chain, or a fitted estimator
     kind : "classes" or "values"
     site : Site
         Where it is served.
@@ -45,8 +48,11 @@ def prediction_app(m: Chain, kind: str, site: Site, limits: Limits | None = None
     >>> app = prediction_app(Chain(Dense(3, 2), softmax), "classes", Site(8484))
     """
     about = model_facts(m, kind)
-    api = description(m, about, ROWS)
-    m(np.zeros((1, m.architecture.n_in), m.dtype))  # the engine is made now, not by two requests at once
+    api = description(about, ROWS)
+    for network in _networks(m):
+        network(
+            np.zeros((1, network.architecture.n_in), network.dtype)
+        )  # the engine is made now, not by two requests at once
     routes = [
         *page_routes("serve.html", ["style.css", "serve.js"]),
         asked("/healthz", lambda: {"ok": True}),
@@ -59,8 +65,15 @@ def prediction_app(m: Chain, kind: str, site: Site, limits: Limits | None = None
     return Guards(app, site, limits)
 
 
-def model_facts(m: Chain, kind: str) -> dict[str, Any]:
-    """Return what a network takes and answers, as plain data.
+def _networks(m: Any) -> tuple[Chain, ...]:
+    return (m,) if isinstance(m, Chain) else tuple(getattr(m, "networks_", (m.network_,)))
+
+
+def model_facts(m: Any, kind: str) -> dict[str, Any]:
+    """Return what a network or an estimator takes and answers, as plain data.
+
+    `reads` says of each column of a table what it holds, "number", "text" or "date"; it is empty where all are numbers
+    and none may be missing.
 
     Examples
     --------
@@ -69,26 +82,35 @@ def model_facts(m: Chain, kind: str) -> dict[str, Any]:
     >>> facts["inputs"], facts["outputs"], facts["parameters"]
     (3, 2, 8)
     """
-    inputs = m.inputs
+    networks = _networks(m)
+    first, reads = networks[0], _reads(m)
+    text, image = repr(first).partition("  #")[0], first.inputs.image
+    many = f"{len(networks)} networks, the first " if len(networks) > 1 else ""
     return {
-        "model": repr(m).partition("  #")[0],
+        "model": text if isinstance(m, Chain) else f"{type(m).__name__}: {many}{text}",
         "predicts": kind,
-        "inputs": m.architecture.n_in,
-        "outputs": m.architecture.n_out,
-        "parameters": m.architecture.size,
-        "columns": list(inputs.columns),
-        "image": None if inputs.image is None else list(inputs.image),
-        "classes": list(m.classes),
+        "inputs": len(reads) or getattr(m, "n_features_in_", first.architecture.n_in),
+        "outputs": first.architecture.n_out,
+        "parameters": sum(network.architecture.size for network in networks),
+        "columns": list(reads or first.inputs.columns),
+        "reads": reads,
+        "image": None if image is None else list(image),
+        "classes": [str(name) for name in (m.classes if isinstance(m, Chain) else getattr(m, "classes_", ()))],
     }
 
 
-def predictions(m: Chain, kind: str, values: dict[str, Any]) -> list[dict[str, Any]]:
+def _reads(m: Any) -> dict[str, str]:
+    """Return the columns of an estimator that reads a table, in order, with what they hold."""
+    return {feature.name: feature.reads for feature in m.features_.columns} if hasattr(m, "features_") else {}
+
+
+def predictions(m: Any, kind: str, values: dict[str, Any]) -> list[dict[str, Any]]:
     """Return an answer for each of the rows of a request.
 
     Raises
     ------
     InputError
-        Rows that are none, are too many, or do not fit the network.
+        Rows that are none, are too many, or do not fit the model.
 
     Examples
     --------
@@ -104,8 +126,24 @@ def predictions(m: Chain, kind: str, values: dict[str, Any]) -> list[dict[str, A
     if not isinstance(rows, list) or not 1 <= len(rows) <= ROWS:
         got = f"{len(rows):,} rows" if isinstance(rows, list) else f"a {type(rows).__name__}"
         raise InputError(f"rows is a list of 1 to {ROWS:,} rows, got {got}")
-    outputs = m(matrix(rows, m.inputs.columns, m.architecture.n_in))
-    return [answer_of(m, output, kind) for output in outputs]
+    if isinstance(m, Chain):
+        return [answer_of(m, output, kind) for output in m(matrix(rows, m.inputs.columns, m.architecture.n_in))]
+    reads = _reads(m)
+    return answers_of(m, table(rows, reads) if reads else _numbers(m, rows))
+
+
+def _numbers(m: Any, rows: list[Any]) -> Frame | NDArray[np.float64]:
+    """Return rows of numbers as an estimator takes them: with names where it was fitted with names."""
+    names = tuple(map(str, getattr(m, "feature_names_in_", ())))
+    found = matrix(rows, names, m.n_features_in_)
+    wrong = np.argwhere(~np.isfinite(found))
+    if len(wrong):
+        i, j = wrong[0]
+        column = repr(names[j]) if names else j
+        raise NonFiniteInputError(f"row {i}, column {column}: a number must be finite, got {rows[i]!r:.40}")
+    if not names:
+        return found
+    return Frame(tuple(Series(name, "number", found[:, j]) for j, name in enumerate(names)), len(found))
 
 
 def matrix(rows: list[Any], columns: tuple[str, ...], width: int) -> NDArray[np.float64]:
@@ -123,7 +161,7 @@ def matrix(rows: list[Any], columns: tuple[str, ...], width: int) -> NDArray[np.
            [3. , 4.5]])
     """
     if any(isinstance(row, dict) for row in rows):
-        rows = [_in_order(row, i, columns) if isinstance(row, dict) else row for i, row in enumerate(rows)]
+        rows = [in_order(row, i, columns) if isinstance(row, dict) else row for i, row in enumerate(rows)]
     for i, row in enumerate(rows):
         if not isinstance(row, list) or len(row) != width:
             got = f"{len(row)} numbers" if isinstance(row, list) else f"a {type(row).__name__}"
@@ -142,12 +180,3 @@ def matrix(rows: list[Any], columns: tuple[str, ...], width: int) -> NDArray[np.
 
 def _huge(x: float) -> bool:
     return isinstance(x, int) and abs(x) >= 1 << 63
-
-
-def _in_order(row: dict[str, Any], i: int, columns: tuple[str, ...]) -> list[Any]:
-    if not columns:
-        raise InputError(f"row {i} names columns, but this model was trained without names: send lists of numbers")
-    for name in columns:
-        if name not in row:
-            raise InputError(f"row {i} lacks the column {name!r}")
-    return [row[name] for name in columns]

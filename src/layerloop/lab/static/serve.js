@@ -13,9 +13,11 @@ function show() {
     pair.append(Object.assign(document.createElement("dd"), { textContent: value.toLocaleString("en") }));
     $("facts").append(pair);
   }
-  if (model.columns.length) $("columns").textContent = `Columns, in this order: ${model.columns.join(", ")}`;
+  if (model.columns.length) $("columns").textContent = `Columns, in this order: ${model.columns.map((name) => model.reads[name] ? `${name} (${model.reads[name]})` : name).join(", ")}`;
   else if (model.image) $("columns").textContent = `A row is a picture of ${model.image.join(" x ")}, row after row, ink bright, from 0 to 1`;
-  const row = model.columns.length ? Object.fromEntries(model.columns.map((name) => [name, 0])) : Array(model.inputs).fill(0);
+  const cells = { number: 0, text: "", date: "2026-11-25" };
+  const cell = (name) => cells[model.reads[name] ?? "number"];
+  const row = model.columns.length ? Object.fromEntries(model.columns.map((name) => [name, cell(name)])) : Array(model.inputs).fill(0);
   $("request").value = JSON.stringify({ rows: [row] });
   const shown = model.inputs > 12 && !model.columns.length ? "[0, 0, ...]" : JSON.stringify(row);
   $("curl").textContent = `curl -H 'Content-Type: application/json' -d '{"rows": [${shown}]}' ${location.origin}/predict`;
