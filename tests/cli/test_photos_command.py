@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from typing import TYPE_CHECKING
 
@@ -111,11 +112,12 @@ def test_hidden_files_other_files_and_links_outwards_are_left_out(tmp_path: Path
     drawn(tmp_path / "outside.png", "disc", np.random.default_rng(0))
     (folder / "disc/link.png").symlink_to(tmp_path / "outside.png")
     (folder / "disc/twice.png").symlink_to(folder / "disc/000.png")
+    os.mkfifo(folder / "disc/pipe.png")
     (folder / "bar/loop").symlink_to(folder)
     (folder / "linked").symlink_to(tmp_path)
     data = read(folder, say=said.append)
     assert np.bincount(data.y).tolist() == [3, 4]
-    assert said[0].startswith(f"{folder}: left out what is no picture or a link out of the folder, 3 such as ")
+    assert said[0].startswith(f"{folder}: left out what is no picture or a link out of the folder, 4 such as ")
 
 
 def test_colour_transparency_and_depth_become_grey_bytes() -> None:
@@ -135,8 +137,8 @@ def test_a_large_jpeg_gives_what_its_pixels_give(tmp_path: Path) -> None:
     assert np.abs(prepare_photo(tmp_path / "large.jpg")[0].astype(int) - exact).max() <= 12
 
 
-def wrong(folder: Path, kind: str) -> list[str]:
-    """Make a folder wrong in one way; return what is added to the command."""
+def spoil(folder: Path, kind: str) -> None:
+    """Make a folder wrong in one way."""
     if kind == "damaged":
         (folder / "disc/001.jpg").write_bytes(b"\xff\xd8\xff nothing more")
     elif kind == "cut off":
@@ -150,11 +152,10 @@ def wrong(folder: Path, kind: str) -> list[str]:
         shutil.rmtree(folder / "bar")
     elif kind == "empty class":
         (folder / "empty").mkdir()
-    elif kind == "target":
-        return ["--target", "x"]
-    elif kind == "values":
-        return ["--loss", "mse"]
-    return []
+    elif kind == "other parts":
+        photos(folder / "train", 1)
+    elif kind == "missing":
+        shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize(
@@ -166,13 +167,18 @@ def wrong(folder: Path, kind: str) -> list[str]:
         ("single class", "photos has a single sub-folder, bar, so a single class; expected a sub-folder of pictures"),
         ("no sub-folders", "photos is a folder without sub-folders; expected a sub-folder of pictures for each class"),
         ("empty class", "photos/empty holds no picture; expected .png, .jpg"),
+        (
+            "other parts",
+            "photos has sub-folders in train, but none in test: call the other part test, or name photo",
+        ),
+        ("missing", "the folder photos does not exist; expected a data set"),
         ("target", "the classes of photos are its sub-folders: leave out a target"),
         ("values", "the classes of photos are its sub-folders: leave out a target, and losses of values"),
     ],
 )
 def test_a_wrong_folder_is_refused_in_one_line(run: Callable, tmp_path: Path, kind: str, said: str) -> None:
-    more = wrong(photos(tmp_path / "photos", 3), kind)
-    result = run("train", "photos", *more)
+    spoil(photos(tmp_path / "photos", 3), kind)
+    result = run("train", "photos/", *{"target": ["--target", "x"], "values": ["--loss", "mse"]}.get(kind, []))
     assert result.code == 2
     (line,) = result.err.splitlines()
     assert said in line

@@ -133,7 +133,12 @@ def common_size(files: list[Path]) -> tuple[int, int]:
 def files_of(folder: Path, say: Say) -> dict[str, list[Path]]:
     """Return class -> its picture files, both by name."""
     found, left = {}, list[Path]()
-    for sub in subfolders(folder):
+    subs = subfolders(folder)
+    if any(sub.name == "train" and subfolders(sub) for sub in subs) and len(subs) > 1:
+        raise InputError(
+            f"{folder} has sub-folders in train, but none in test: call the other part test, or name {folder / 'train'}"
+        )
+    for sub in subs:
         files = sorted(visible_files(sub), key=lambda file: file.as_posix())
         pictures = [file for file in files if file.suffix.lower() in ENDINGS and stays_inside(file, folder)]
         left += [file for file in files if file not in set(pictures)]
@@ -170,8 +175,8 @@ def visible_files(folder: Path) -> Iterator[Path]:
 
 
 def stays_inside(file: Path, folder: Path) -> bool:
-    """Return whether a file is no link, or one to a file of the same folder."""
-    return not file.is_symlink() or (file.is_file() and file.resolve().is_relative_to(folder.resolve()))
+    """Whether this is a regular file (no pipe, which would wait for ever), or a link to one of the same folder."""
+    return file.is_file() and (not file.is_symlink() or file.resolve().is_relative_to(folder.resolve()))
 
 
 def class_name(folder: Path) -> str:

@@ -392,6 +392,8 @@ def existing_file(name_or_path: PathLike) -> Path:
         raise DataFormatError(f"{path} is of an unknown kind; expected {', '.join(ENDINGS)}")
     if path.is_dir():
         raise DataNotFoundError(f"{path} is a folder; expected {known}")
+    if str(name_or_path).endswith("/"):
+        raise DataNotFoundError(f"the folder {path} does not exist; expected {known}, or a folder of pictures")
     if path.suffix or len(path.parts) > 1:
         raise DataNotFoundError(f"the file {path} does not exist; expected {known}")
     raise UnknownNameError(f"unknown data set {str(name_or_path)!r}.{did_you_mean(name_or_path, NAMES)}")
