@@ -212,3 +212,18 @@ def test_the_description_says_the_columns_and_what_they_hold(app: Guards) -> Non
 def test_the_facts_of_a_drop_in_name_its_columns() -> None:
     facts = model_facts(MLPClassifier(**SMALL).fit(pd.DataFrame(X, columns=["a", "b", "c"]), DEAR), "classes")
     assert (facts["columns"], facts["inputs"], facts["classes"]) == (["a", "b", "c"], 3, ["no", "yes"])
+
+
+def test_of_several_labels_at_once_all_that_hold_are_answered(tmp_path: Path) -> None:
+    labels = (X > 0).astype(int)
+    model, app = served(MLPClassifier(**SMALL | {"max_iter": 40}).fit(X, labels), tmp_path)
+    got = ask(app, "POST", "/predict", {"rows": X[:9].tolist()}).json["predictions"]
+    assert [row["prediction"] for row in got] == [np.flatnonzero(row).tolist() for row in model.predict(X[:9])]
+    assert {len(row["prediction"]) for row in got} > {1}
+    assert [list(row["probabilities"].values()) for row in got] == model.predict_proba(X[:9]).tolist()
+
+
+def test_several_values_are_answered_as_a_list(tmp_path: Path) -> None:
+    model, app = served(MLPRegressor(**SMALL).fit(X, X[:, :2]), tmp_path)
+    got = ask(app, "POST", "/predict", {"rows": X[:3].tolist()}).json["predictions"]
+    assert [row["prediction"] for row in got] == model.predict(X[:3]).tolist()

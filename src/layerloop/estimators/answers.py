@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 def columns_of_answers(model: Any, X: Any) -> dict[str, NDArray[Any]]:
     """Return `prediction`, and `probability_...` of each class or, where there are intervals, `lower` and `upper`.
 
+    Where a row may have several labels at once, `prediction` is an object array of lists, those of more than one half.
+
     Parameters
     ----------
     model : fitted estimator
@@ -35,11 +37,25 @@ def columns_of_answers(model: Any, X: Any) -> dict[str, NDArray[Any]]:
         return found
     p = model.predict_proba(X)
     shares = {f"probability_{name}": p[:, k] for k, name in enumerate(model.classes_)}
-    return {"prediction": np.asarray(model.classes_)[p.argmax(axis=1)], **shares}
+    classes = np.asarray(model.classes_)
+    return {"prediction": _of_several(classes, p) if _takes_several(model) else classes[p.argmax(axis=1)], **shares}
+
+
+def _takes_several(model: Any) -> bool:
+    """Whether a row may have several of the classes at once."""
+    return getattr(getattr(model, "_label_binarizer", None), "y_type_", "") == "multilabel-indicator"
+
+
+def _of_several(classes: NDArray[Any], p: NDArray[Any]) -> NDArray[Any]:
+    found = np.empty(len(p), object)
+    found[:] = [classes[row > 0.5].tolist() for row in p]
+    return found
 
 
 def answers_of(model: Any, X: Any) -> list[dict[str, Any]]:
     """Return a dict a row: `prediction`, and `probability` and `probabilities`, or `lower` and `upper`.
+
+    Where a row may have several labels at once, `prediction` is their list, and there is no `probability` of it.
 
     Examples
     --------
@@ -52,6 +68,8 @@ def answers_of(model: Any, X: Any) -> list[dict[str, Any]]:
     if not hasattr(model, "classes_"):
         return [dict(zip(columns, row, strict=True)) for row in rows]
     names = [str(name) for name in model.classes_]
+    if _takes_several(model):
+        return [{"prediction": some, "probabilities": dict(zip(names, p, strict=True))} for some, *p in rows]
     return [
         {"prediction": chosen, "probability": max(p), "probabilities": dict(zip(names, p, strict=True))}
         for chosen, *p in rows

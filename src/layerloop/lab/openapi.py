@@ -72,9 +72,10 @@ def _answers(kind: str) -> dict[str, Any]:
     answer["properties"] |= {end: {"type": "number"} for end in ("lower", "upper")}  # where the model has intervals
     if kind == "classes":
         number = {"type": "number", "minimum": 0, "maximum": 1}
-        label = {"type": ["string", "number", "boolean"]}
+        label = {"type": ["string", "number", "boolean", "array"]}  # an array where several may be right at once
         shares = {"type": "object", "additionalProperties": number}
-        answer = _object({"prediction": label, "probability": number, "probabilities": shares})
+        answer = _object({"prediction": label, "probabilities": shares})
+        answer["properties"]["probability"] = number
     return _object({"predictions": {"type": "array", "items": answer}})
 
 
