@@ -45,7 +45,7 @@ tsan: .venv-tsan/.installed
 	test -x $(@D)/bin/python || $(PYTHON) -m venv $(@D)
 	CXX=$(CXX) LAYERLOOP_REQUIRE_NATIVE=1 $(@D)/bin/python -m pip install --quiet --disable-pip-version-check \
 	  --config-settings=cmake.define.$(CHECK)=ON --config-settings=cmake.build-type=RelWithDebInfo \
-	  --config-settings=install.strip=false --config-settings=build-dir=build/$(@D) --editable '.[test]'
+	  --config-settings=install.strip=false --config-settings=build-dir=build/$(@D) --editable '.[test-engine]'
 	@touch $@
 
 clean:
