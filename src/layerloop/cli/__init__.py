@@ -42,7 +42,6 @@ ADVICE = {
     "leave out target and kind": "leave out --target",
     "use kind='classes'": "train with --loss crossentropy",
     "use kind='values'": "train with --loss mse",
-    "use data_dir": "use --data-dir",
     "or data_dir": "or --data-dir",
 }
 

@@ -54,7 +54,7 @@ EXAMPLES = """examples:
   layerloop train mnist --layers none       multinomial logistic regression
   layerloop train mnist --reading notes     section 7.1, taken literally
   layerloop train mnist --recipe pictures   a larger network, right more often
-  layerloop train photos/                   a folder with a sub-folder of pictures for each class
+  layerloop train photos/                   pictures, a sub-folder a class
   layerloop train fashion-mnist --layers 128,64 --activation relu
   layerloop train table.csv --target price
   layerloop train table.csv --target price --layers 32 --epochs 200"""
