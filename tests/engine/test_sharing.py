@@ -305,9 +305,10 @@ def work():
 """,
 }
 HEARING = """
-import os, sys, threading, time
+import os, signal, sys, threading, time
 import numpy as np
 from layerloop import Chain, DataLoader, Dense, evaluate, train
+signal.signal(signal.SIGINT, signal.default_int_handler)  # who runs in the background inherits that it is ignored
 {work}
 threading.Timer(1.0, lambda: (sent.append(time.time()), os.kill(os.getpid(), 2))).start()
 sent = []
