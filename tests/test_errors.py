@@ -16,14 +16,14 @@ CHILDREN = [
 ]
 
 
-def test_there_are_a_dozen_children() -> None:
-    assert len(CHILDREN) == 12
+def test_there_are_thirteen_children() -> None:
+    assert len(CHILDREN) == 13
 
 
 @pytest.mark.parametrize("kind", CHILDREN, ids=lambda kind: kind.__name__)
 def test_every_error_is_of_the_library_and_of_a_built_in_kind(kind: type[LayerloopError]) -> None:
     assert issubclass(kind, LayerloopError)
-    assert issubclass(kind, (ValueError, OSError, ArithmeticError))
+    assert issubclass(kind, (ValueError, OSError, ArithmeticError, ImportError))
     assert kind.__doc__
 
 

@@ -1,4 +1,4 @@
-"""Errors that say who, what was expected, what came and what to do: one base, a dozen children.
+"""Errors that say who, what was expected, what came and what to do: one base, thirteen children.
 
 Every error of the library is a :class:`LayerloopError`, so a program catches them all by one name; each is also the
 built-in exception that a caller of NumPy or scikit-learn would expect (`ValueError`, `OSError`, ...).
