@@ -11,14 +11,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import runpy
 import statistics
 import time
-from pathlib import Path
 from typing import Any
 
-from tabular import error_of, split
+from tabular import add_folder, error_of, known_sets, split
 
 from layerloop import TabularClassifier, TabularRegressor
 
@@ -41,16 +38,11 @@ OFF: dict[str, tuple[str, dict[str, Any]]] = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    default = os.environ.get("LAYERLOOP_DATA")
-    parser.add_argument("--data", type=Path, default=Path(default, "tabular") if default else None)
-    parser.add_argument("--sets", nargs="+", metavar="NAME")
+    add_folder(parser)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--rows", type=int, help="only so many rows of each set: a smoke run")
     parser.add_argument("--json", action="store_true", help="the table as one JSON array, the last line")
     given = parser.parse_args()
-    if given.data is None or not (given.data / "sets.py").is_file():
-        parser.error("--data names a folder with sets.py and its tables")
-    known = runpy.run_path(str(given.data / "sets.py"))["SETS"]
+    known = known_sets(parser, given)
     sets = given.sets or list(known)
     chosen = {name: known[name] for name in sets}
     whole = measured(given, chosen, ALL, {})

@@ -34,18 +34,13 @@ OURS = "layerloop"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    default = os.environ.get("LAYERLOOP_DATA")
-    parser.add_argument("--data", type=Path, default=Path(default, "tabular") if default else None)
-    parser.add_argument("--sets", nargs="+", metavar="NAME")
+    add_folder(parser)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--only", nargs="+", choices=list(PEERS), default=list(PEERS), metavar="WHO")
     parser.add_argument("--keep", type=Path, metavar="FILE", help="JSON lines of results, added to")
-    parser.add_argument("--rows", type=int, help="only so many rows of each set: a smoke run")
     parser.add_argument("--json", action="store_true", help="all results as one JSON array, the last line")
     given = parser.parse_args()
-    if given.data is None or not (given.data / "sets.py").is_file():
-        parser.error("--data names a folder with sets.py and its tables")
-    known = runpy.run_path(str(given.data / "sets.py"))["SETS"]
+    known = known_sets(parser, given)
     found = kept(given.keep)
     for result in run(given, known, found):
         found.append(result)
@@ -56,6 +51,22 @@ def main() -> None:
     print(text_of(chosen), file=sys.stderr if given.json else sys.stdout)
     if given.json:
         print(json.dumps(chosen))
+
+
+def add_folder(parser: argparse.ArgumentParser) -> None:
+    """Add what says where the tables are and which of them are wanted."""
+    default = os.environ.get("LAYERLOOP_DATA")
+    parser.add_argument("--data", type=Path, default=Path(default, "tabular") if default else None)
+    parser.add_argument("--sets", nargs="+", metavar="NAME")
+    parser.add_argument("--rows", type=int, help="only so many rows of each set: a smoke run")
+
+
+def known_sets(parser: argparse.ArgumentParser, given: argparse.Namespace) -> Known:
+    """Return the folder's sets by name."""
+    if given.data is None or not (given.data / "sets.py").is_file():
+        parser.error("--data names a folder with sets.py and its tables")
+    known: Known = runpy.run_path(str(given.data / "sets.py"))["SETS"]
+    return known
 
 
 def kept(path: Path | None) -> list[Result]:

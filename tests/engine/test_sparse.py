@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from both_engines import TOLERANCE, far
 from every_loss import PAIRS, last_activation, targets
 from layerloop import Chain, DataLoader, Dense, accuracy, activations, evaluate, train, value_and_gradient
 from layerloop.csr import Csr, as_csr
@@ -16,13 +17,7 @@ from layerloop.gradient_check import check_gradient
 from layerloop.optim import RULES, Adam, Cosine, LazyAdam, init
 from layerloop.plan import Architecture, Plan
 
-TOLERANCE = {"float64": 1e-12, "float32": 1e-5}  # relative to the largest entry of what is compared
 NAMES = [name for name in ENGINES if name != "native" or native.available()]
-
-
-def far(got: np.ndarray | float, expected: np.ndarray | float) -> float:
-    difference = np.abs(np.asarray(got, np.float64) - expected).max(initial=0.0)
-    return float(difference / max(np.abs(expected).max(initial=0.0), np.finfo(float).tiny))
 
 
 class Case:
