@@ -63,8 +63,9 @@ FOLDERS: dict[str, tuple[str, ...]] = {
         *("broadcast", "pictures", "curve", "runs", "drawing", "mistakes", "matrices", "desk", "app", "__init__"),
     ),
     "cli": (
-        *("terminal", "options", "keeping", "tables", "estimator", "report", "lab", "train_table", "train", "evaluate"),
-        *("predict", "cv", "tune", "check", "trace", "data", "info", "serve"),
+        *("terminal", "options", "keeping", "tables", "estimator", "report", "lab", "train_table"),
+        *("train_progress", "train_network", "train", "evaluate", "predict", "cv", "tune", "check", "trace", "data"),
+        *("info", "serve"),
         "__init__",
     ),
 }

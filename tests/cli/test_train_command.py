@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from layerloop import data, evaluate, load
-from layerloop.cli import train as command
+from layerloop.cli import train_network as command
 from layerloop.errors import OutputError
 
 if TYPE_CHECKING:
