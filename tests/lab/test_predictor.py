@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 import urllib.request
+from contextlib import suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -191,6 +192,21 @@ def test_two_hundred_slow_sockets_do_not_hold_anybody_up(door: lab.Door, monkeyp
     assert all(one.recv(100) == b"" for one in slow)
     for one in slow:
         one.close()
+
+
+def test_a_head_without_end_is_cut_off(door: lab.Door) -> None:
+    """Long before its ten seconds are over."""
+    with socket.create_connection(("127.0.0.1", door.site.port), timeout=5) as one:
+        one.sendall(f"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1:{door.site.port}\r\n".encode())
+        with suppress(ConnectionError):  # it may be cut off while it is still sending
+            for k in range(200):
+                one.sendall(f"X-{k}: {'x' * 500}\r\n".encode())
+            assert one.recv(100) == b""
+
+
+def test_answers_do_not_wait_for_the_other_side_to_confirm_their_head(door: lab.Door) -> None:
+    """asyncio switches that off (TCP_NODELAY) for sockets that name TCP and for no others; it costs 40 ms an answer."""
+    assert door.socket.proto == socket.IPPROTO_TCP
 
 
 def test_a_taken_port_and_an_unknown_host_are_said() -> None:

@@ -6,7 +6,7 @@ from importlib.util import find_spec
 
 from layerloop.errors import MissingExtraError
 
-NEEDED = ("starlette", "uvicorn")
+NEEDED = ("starlette", "uvicorn", "httptools", "orjson")
 
 
 def check_extra() -> None:
@@ -18,6 +18,4 @@ def check_extra() -> None:
     """
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
-        raise MissingExtraError(
-            f"the page is served by {' and '.join(missing)}, not installed: pip install 'layerloop[lab]'"
-        )
+        raise MissingExtraError(f"the page needs {' and '.join(missing)}, not installed: pip install 'layerloop[lab]'")
