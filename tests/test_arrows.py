@@ -52,7 +52,7 @@ FOLDERS: dict[str, tuple[str, ...]] = {
         *("answers", "calibration", "table_features", "table_recipe", "table_network", "table_training", "table_time"),
         *("intervals", "tabular", "cross_validation", "tuning", "__init__"),
     ),
-    "training": ("history", "callbacks", "savepoint", "loop", "quasi_newton", "recipe", "__init__"),
+    "training": ("history", "callbacks", "savepoint", "loop", "quasi_newton", "task", "recipe", "__init__"),
     "inspection": (
         *("formulas", "norms", "subject", "steps", "opened", "trace_text", "trace"),
         *("intervals", "outcomes", "rows", "importance", "reproduce", "pictures", "plots", "report_page", "reports"),

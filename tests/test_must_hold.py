@@ -24,10 +24,12 @@ from layerloop import (
     value_and_gradient,
 )
 from layerloop.data import Dataset, read, status
-from layerloop.training.recipe import Recipe, Task, prepare
+from layerloop.training.recipe import Recipe, prepare
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from layerloop.training.task import Task
 
 pytestmark = pytest.mark.slow
 

@@ -93,7 +93,7 @@ def test_an_interrupted_run_leaves_the_earlier_model_and_its_history(
     assert here(tmp_path) == ["m-2.history.jsonl", "m-2.safetensors", "m.history.jsonl", "m.safetensors"]
 
 
-@pytest.mark.parametrize("place", ["layerloop.cli.options.read", "layerloop.cli.train_network.train"])
+@pytest.mark.parametrize("place", ["layerloop.cli.options.read", "layerloop.training.task.train"])
 @pytest.mark.parametrize(("number", "code"), SIGNALS)
 def test_a_signal_before_the_first_step_leaves_nothing(
     place: str, number: signal.Signals, code: int, run: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from layerloop.training.recipe import Task
+    from layerloop.training.task import Task
 
 EXAMPLES = """examples:
   layerloop lab

@@ -35,13 +35,14 @@ EXAMPLES = """examples:
   layerloop train mnist --recipe pictures   a larger network, right more often
   layerloop train photos/                   pictures, a sub-folder a class
   layerloop train fashion-mnist --layers 128,64 --activation relu
+  layerloop train digits --layers none --optimizer lbfgs --l2 0.001
   layerloop train table.csv --target price
   layerloop train table.csv --target price --layers 32 --epochs 200"""
 
 # Whoever names one of the first wants a network of their own; those of TABLE belong to the estimator.
 NETWORK = (
     *("recipe", "reading", "layers", "activation", "dropout", "head", "loss", "smoothing", "class_weight", "optimizer"),
-    *("rate", "schedule", "decay", "clip", "batch_size", "dtype", "threads", "validation", "lab"),
+    *("rate", "schedule", "decay", "l2", "clip", "batch_size", "dtype", "threads", "validation", "lab"),
 )
 TABLE = ("task", "metric", "members", "time_limit", "interval")
 
@@ -67,14 +68,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--smoothing", type=float, metavar="SHARE", help="of the labels, in training (default 0)")
     add("--class-weight", type=opt.name, metavar="balanced", help="give every class the same total weight")
-    add("--optimizer", type=opt.name, metavar="NAME", help=f"{', '.join(RULES)} (default adam)")
+    add("--optimizer", type=opt.name, metavar="NAME", help=f"{', '.join(RULES)}, or lbfgs (default adam)")
     add("--rate", type=float, help="step size (default: the optimiser's own, 0.001 for adam)")
     add("--schedule", type=opt.name, metavar="NAME", help=f"of the rate: {', '.join(SCHEDULES)}")
     add("--decay", type=float, help="decoupled weight decay (default: none, 0.01 for adamw)")
+    add("--l2", type=float, metavar="C", help="penalty C/2 |w|^2 of all parameters (default: none)")
     add("--clip", type=float, metavar="NORM", help="bound of the gradient's norm (default: none)")
     add("--batch-size", type=int, metavar="N", help="rows per step (default 128)")
     add("--dtype", help="float32 (default) or float64")
-    add("--threads", type=int, metavar="N", help="how many (default 1; more pay for wide layers)")
+    add(
+        "--threads",
+        type=int,
+        metavar="N",
+        help="how many (default: all that are allowed; the bits do not depend on it)",
+    )
     add("--validation", type=float, metavar="SHARE", help="of the training rows, held out (default 0)")
     group = parser.add_argument_group("tables")
     opt.add_target(group)
@@ -82,7 +89,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--interval", type=float, metavar="SHARE", help="of values that intervals are to cover: 0.9")
     group = parser.add_argument_group("data and reports")
     add = group.add_argument
-    add("--epochs", type=int, metavar="N", help="passes over the data (default 20; of tables by the rows)")
+    add("--epochs", type=int, metavar="N", help="passes over the data (default 20; lbfgs 100; of tables by the rows)")
     opt.add_seed(group, "of weights, order and held-out rows")
     add("--test", type=float, metavar="SHARE", help="held out of a file without a test part (0.2; of tables 0)")
     add("--every", type=float, default=2.0, metavar="SECONDS", help="report at least so often (default 2)")

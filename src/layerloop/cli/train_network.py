@@ -25,22 +25,20 @@ from layerloop.layers import Dense
 from layerloop.optim import base_of
 from layerloop.plain import plain
 from layerloop.settings import blas_threads
-from layerloop.training import read_history, train, write_history
-from layerloop.training.recipe import RECIPES, Recipe, prepare
+from layerloop.training import read_history, write_history
+from layerloop.training.recipe import ITERATIONS, RECIPES, Recipe, prepare
 
 if TYPE_CHECKING:
     import argparse
 
     from layerloop.cli.terminal import Terminal
     from layerloop.lab import Watch
-    from layerloop.training.recipe import Task
+    from layerloop.training.task import Task
 
 
 def train_network(given: argparse.Namespace, terminal: Terminal) -> int:
     """Train one plain network."""
-    recipe = look_up(RECIPES, given.recipe or ("photos" if _is_folder(given.data) else "notes"), "recipe")
-    chosen = {field.name: getattr(given, field.name, None) for field in fields(Recipe)}
-    recipe = replace(recipe, **{name: value for name, value in chosen.items() if value is not None})
+    recipe = _recipe(given)
     if given.report:
         check_drawable()
     if given.lab:
@@ -49,12 +47,23 @@ def train_network(given: argparse.Namespace, terminal: Terminal) -> int:
         raise SettingError(f"{given.data} has a test part of its own: leave out --test")
     if given.out is not None:
         check_place(given.out)
-    with blas_threads(1 if given.threads is None else given.threads), signals_as_interrupts():
+    with blas_threads(given.threads, deterministic=given.threads is None), signals_as_interrupts():
         task = _task(given, recipe, terminal)
         place = given.out or free_place(_named(given.data, task))
         say_task(terminal, given.data, task)
         with lab.watching(task, given.data, terminal) if given.lab else nullcontext() as watch:
             return _run(given, recipe, task, terminal, place, watch)
+
+
+def _recipe(given: argparse.Namespace) -> Recipe:
+    """Return the recipe that is named, with what was asked for put in."""
+    recipe = look_up(RECIPES, given.recipe or ("photos" if _is_folder(given.data) else "notes"), "recipe")
+    chosen = {field.name: getattr(given, field.name, None) for field in fields(Recipe)}
+    if given.optimizer == "lbfgs":
+        if given.batch_size is not None:
+            raise SettingError("lbfgs goes over all rows at once: leave out --batch-size")
+        chosen["epochs"] = ITERATIONS if given.epochs is None else given.epochs
+    return replace(recipe, **{name: value for name, value in chosen.items() if value is not None})
 
 
 def _run(
@@ -78,11 +87,13 @@ def _run(
     after = task.figures("test") if "test" in task.held else {}
     model = aside if why else place
     passes = read_history(history)  # as the file has it: a signal may come just before a pass is counted elsewhere
-    facts = _facts(given, recipe, task, len(passes), after, seconds, why)
+    facts = _facts(given, recipe, task, len(passes), after, seconds, why or reports.ended)
     task.m.record = {key: plain(value) for key, value in facts.items()}
     _save(task, model)
     if not why:
         history = history.replace(history_of(place))
+    if task.rule is None and not why:
+        terminal.say(reports.ended)
     conclude(terminal, after, seconds, why)
     if not after.get("loss", 0) <= before.get("test_loss", 0):
         terminal.say(advice(passes, before["test_loss"]))
@@ -90,7 +101,7 @@ def _run(
     if given.report:
         facts["report"] = _report(given, task, model, passes, terminal)
     if watch:
-        watch.end("stopped" if why else "done", why or "all epochs done")
+        watch.end("stopped" if why else "done", why or reports.ended)
     terminal.result({**facts, "before": before, "model": model, "history": history})
     return code
 
@@ -156,24 +167,20 @@ def _train(task: Task, reports: Reports, history: Path, watch: Watch | None) -> 
     try:
         append = write_history(history)
         with reports.terminal.bar():
-            train(
-                task.m,
-                task.loader,
-                task.trained_loss,
-                task.rule,
+            done = task.train(
                 reports.epochs,
                 [
                     lambda now: append(task.in_units(now)),
                     lambda now: reports(task.in_units(now)),
                     *([watch] if watch else []),
                 ],
-                validation={name: task.held[name] for name in reports.watched},
+                reports.watched,
             )
     except KeyboardInterrupt as stop:
         if not reports.keeps:
             stop.args = ("before the first step was done, so there is no model to keep",)
             raise
-        return getattr(stop, "code", 130), f"stopped in epoch {reports.epoch} of {reports.epochs}"
+        return getattr(stop, "code", 130), f"stopped {reports.during}"
     except DivergenceError as error:
         reports.keeps = True
         return 2, str(error)
@@ -184,6 +191,7 @@ def _train(task: Task, reports: Reports, history: Path, watch: Watch | None) -> 
     finally:
         reports.terminal.close_bar()
     reports.keeps = True
+    reports.ended = done.stopped
     return 0, ""
 
 
@@ -194,7 +202,7 @@ def _facts(
     epochs_done: int,
     after: dict[str, float],
     seconds: float,
-    why: str,
+    stopped: str,
 ) -> dict[str, object]:
     """Return what is worth keeping of a run: the JSON result, and the record in the model file."""
     return {
@@ -205,9 +213,13 @@ def _facts(
         **({"test_r2": after["r2"]} if "r2" in after else {}),
         "seconds": round(seconds, 4),
         "epochs_done": epochs_done,
-        "stopped": why or "all epochs done",
+        "stopped": stopped,
         "rows": {"training": len(task.loader.X), **{name: len(X) for name, (X, _) in task.held.items()}},
         "parameters": task.m.architecture.size,
         "loss": task.loss,
-        "recipe": {**vars(recipe), "layers": list(recipe.layers), "rate": base_of(task.rule.rate)},
+        "recipe": {
+            **vars(recipe),
+            "layers": list(recipe.layers),
+            "rate": base_of(task.rule.rate) if task.rule else None,
+        },
     }

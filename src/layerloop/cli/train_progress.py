@@ -11,7 +11,8 @@ from layerloop import describe
 if TYPE_CHECKING:
     from layerloop.cli.terminal import Terminal
     from layerloop.training import Progress
-    from layerloop.training.recipe import Task
+    from layerloop.training.task import Task
+FEW = 10
 
 
 def say_task(terminal: Terminal, name: str, task: Task) -> None:
@@ -75,6 +76,8 @@ class Reports:
         The pass under way.
     keeps : bool
         Whether there is anything to keep: a step was done.
+    ended : str
+        Why training ended, once it has.
     """
 
     def __init__(self, terminal: Terminal, task: Task, every: float, epochs: int) -> None:
@@ -86,8 +89,16 @@ class Reports:
         self.width = len(f"{epochs}")
         self.epoch = 0
         self.keeps = False
+        self.ended = ""
+        self._turn = "epoch" if task.rule else "iteration"
         self._score = ""
         self._said = time.monotonic()
+
+    @property
+    def during(self) -> str:
+        """The pass under way, or the last iteration of L-BFGS that is done, in words."""
+        where = "in" if self._turn == "epoch" else "after"
+        return f"{where} {self._turn} {self.epoch} of {self.epochs}"
 
     def __call__(self, now: Progress) -> None:
         """Report as far as it is time to."""
@@ -109,15 +120,24 @@ class Reports:
 
     def _due(self, now: Progress) -> dict[str, float] | None:
         """Return the watched figures when it is time for a line: a pass has ended, or so many seconds have gone."""
-        if now.row is not None:
-            return {name: value for name, value in now.row.items() if name.split("_")[0] in self.watched}
+        if now.row is not None and self._has_line(now):
+            return self._of_row(now.row)
         if time.monotonic() - self._said < self.every:
             return None
+        if now.row is not None:
+            return self._of_row(now.row)
         found = {name: self.task.figures(name) for name in self.watched}
         return {f"{name}_{k}": value for name, figures in found.items() for k, value in figures.items()}
 
+    def _of_row(self, row: dict[str, float]) -> dict[str, float]:
+        return {name: value for name, value in row.items() if name.split("_")[0] in self.watched}
+
+    def _has_line(self, now: Progress) -> bool:
+        """Whether a pass has a line of its own: of the many short iterations of L-BFGS ten, then every tenth."""
+        return self._turn == "epoch" or now.epoch <= FEW or now.epoch % FEW == 0 or now.epoch == now.epochs
+
     def _place(self, now: Progress) -> str:
-        return f"epoch {now.epoch:{self.width}}/{now.epochs}"
+        return f"{self._turn} {now.epoch:{self.width}}/{now.epochs}"
 
     def _line(self, now: Progress, figures: dict[str, float]) -> None:
         share = "" if now.row is not None else f" {now.step / now.steps:4.0%}"

@@ -19,6 +19,7 @@ from layerloop.estimators.mlp_validation import Validation, engine_rows
 from layerloop.network import Chain, layout, make_plan
 from layerloop.prediction import blocks
 from layerloop.settings import blas_threads
+from layerloop.training.quasi_newton import threads_for
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
     from layerloop.estimators.mlp_losses import Objective
 
     Vector = NDArray[np.float64]
-
-ALONE = 10**8  # rows times parameters of a gradient up to which one thread of BLAS is as fast as several
 
 
 @dataclass
@@ -86,8 +85,9 @@ class Descent:
         if np.any(est.dropout):
             raise SettingError('solver="lbfgs" sees all rows at once and drops nothing: dropout=0, or another solver')
         est.stopped_ = ""
+        threads = threads_for(len(self.whole.rows.targets), self.network)
         options = {"maxfun": est.max_fun, "maxiter": est.max_iter, "gtol": est.tol}
-        with np.errstate(all="ignore"), blas_threads(self._threads):
+        with np.errstate(all="ignore"), blas_threads(threads):
             found = minimize(
                 self.whole.value_and_gradient,
                 self.network.flat.astype(np.float64),
@@ -112,11 +112,6 @@ class Descent:
             ConvergenceWarning,
             stacklevel=6,
         )
-
-    @property
-    def _threads(self) -> int | None:
-        """One for a small problem: SciPy's sums of short vectors take ten times as long in two on a busy machine."""
-        return 1 if len(self.whole.rows.targets) * len(self.network.flat) < ALONE else None
 
     @property
     def _heard(self) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from layerloop.cores import core_count
 from layerloop.engine import engine_name
 from layerloop.table_files import is_table
-from layerloop.training.recipe import Recipe
+from layerloop.training.recipe import ITERATIONS, Recipe
 from layerloop.version import __version__
 
 if TYPE_CHECKING:
@@ -41,9 +41,9 @@ def command_of(record: Mapping[str, Any]) -> str | None:
 
 def _options(recipe: Mapping[str, Any]) -> Iterator[str]:
     """Yield the settings that differ from those of the command."""
-    default = vars(Recipe())
-    own_rate = Recipe(optimizer=recipe.get("optimizer", "adam")).rule().rate
-    for name, usual in {**default, "rate": own_rate}.items():
+    rule = Recipe(optimizer=recipe.get("optimizer", "adam")).rule()
+    usual_of = {"rate": rule.rate} if rule else {"epochs": ITERATIONS}
+    for name, usual in {**vars(Recipe()), **usual_of}.items():
         value = recipe.get(name, usual)
         value = tuple(value) if isinstance(value, list) else value
         if value is None or value == usual:

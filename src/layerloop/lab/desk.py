@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from layerloop.inspection import Trace
     from layerloop.lab.pictures import Held
     from layerloop.network import Chain
-    from layerloop.training.recipe import Task
+    from layerloop.training.task import Task
 
 # What a request may ask for, at most: a page is no place for a day's work.
 MOST = {"layers": 8, "width": 2048, "epochs": 10_000, "batch_size": 65_536}

@@ -10,12 +10,12 @@ from layerloop.errors import LayerloopError, SettingError
 from layerloop.lab.curve import Curve
 from layerloop.lab.pictures import picture_of_run
 from layerloop.network import Chain
-from layerloop.training import Progress, Steps, Stop, train
+from layerloop.training import Progress, Steps, Stop
 
 if TYPE_CHECKING:
     from layerloop.lab.broadcast import Latest
     from layerloop.lab.pictures import Held
-    from layerloop.training.recipe import Task
+    from layerloop.training.task import Task
 
 SHARE = 0.004  # of the time of training that may go into pictures
 MANY = 10  # pages, beyond which pictures, the largest messages, come the more rarely
@@ -139,9 +139,7 @@ class Run:
 
     def _train(self, task: Task, epochs: int) -> None:
         try:
-            history = train(
-                task.m, task.loader, task.trained_loss, task.rule, epochs, [self._look], validation=task.held
-            )
+            history = task.train(epochs, [self._look])
             state = "stopped" if history.stopped != "all epochs done" else "done"
             self.watch.end(state, history.stopped)
         except (LayerloopError, MemoryError) as error:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     Vector = NDArray[np.float64]
 
 MEMORY = 10  # pairs of steps and differences of gradients that stand for the Hessian
+ALONE = 10**8  # rows times parameters of a gradient up to which one thread is as fast as several
 FLAT = 2.0**-52  # relative fall of the loss in an iteration below which it no longer falls: rounding
 
 
@@ -81,7 +82,7 @@ def lbfgs(
         Of the rows, not negative; divided by their mean, as a `DataLoader` does: the loss is the weighted mean.
     validation : (X, y), or a mapping of names to such pairs, optional
     threads, deterministic : int, bool
-        As in `train`.
+        As in `train`; by default one thread for a small problem.
 
     Returns
     -------
@@ -108,10 +109,18 @@ def lbfgs(
     run = Descending.begin(m, (X, y, weights), loss, penalty, most, validation)
     if not tolerance >= 0:
         raise SettingError(f"tolerance must be 0 or more, got {tolerance!r}")
-    with blas_threads(threads, deterministic=deterministic):
+    with blas_threads(threads_for(len(run.X), m, threads), deterministic=deterministic):
         run.history.stopped = run.minimise(called, tolerance)
     run.history.seconds = run.clock()
     return run.history
+
+
+def threads_for(rows: int, m: Chain, asked: int | None = None) -> int | None:
+    """Return as many threads as are asked for; otherwise one for a small problem, and as many as there are for others.
+
+    SciPy's sums of short vectors take ten times as long in two threads on a busy machine.
+    """
+    return 1 if asked is None and rows * m.architecture.size < ALONE else asked
 
 
 def _penalty(m: Chain, l2: float, undecayed: Sequence[str]) -> Vector:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -13,11 +13,12 @@ from layerloop.data.batches import DataLoader
 from layerloop.errors import InputError, NetworkError, SettingError, look_up
 from layerloop.layers import ACTIVATIONS, Dropout, known_name
 from layerloop.losses import LOSSES, LossSpec
-from layerloop.network import Chain, evaluate, params
+from layerloop.network import Chain
 from layerloop.plan import HEADS, fused_name
 from layerloop.preprocessing import Inputs, standardised
 from layerloop.readings import READINGS, classifier, dense_layers, dropped
 from layerloop.settings import float_name, whole
+from layerloop.training.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,9 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from layerloop.data import Dataset
-    from layerloop.training.callbacks import Progress
-
-    Data = tuple[NDArray[np.generic], NDArray[np.generic]]
+    from layerloop.training.task import Data
 
 # A target this many times its own deviation away from zero keeps no three digits of that deviation in float32.
 FARTHEST = {"float32": 1e4, "float64": 1e12}
@@ -48,13 +47,16 @@ class Recipe:
     layers : tuple of int
         Widths of the hidden layers; empty for a single layer.
     activation, head, loss, optimizer : str
-        Rows of the tables; head and loss by default those of the reading and of the kind of target.
+        Rows of the tables; head and loss by default those of the reading and of the kind of target. The optimizer
+        may be "lbfgs" too, which has no rate: `epochs` are its iterations over all rows.
     rate : float, optional
         By default the optimiser's own.
     schedule : str, optional
         Row of the table of schedules, with the rate as its base.
     decay : float, optional
         Decoupled weight decay, on every parameter; by default the optimiser's own, which only adamw has.
+    l2 : float, optional
+        Of a penalty (l2 / 2) |w|^2 on all parameters, coupled: its gradient is part of the one that is stepped along.
     clip : float, optional
         Bound of the gradient's global norm.
     dropout, input_dropout : float
@@ -89,6 +91,7 @@ class Recipe:
     rate: float | None = None
     schedule: str | None = None
     decay: float | None = None
+    l2: float | None = None
     clip: float | None = None
     dropout: float = 0.0
     input_dropout: float = 0.0
@@ -125,18 +128,33 @@ class Recipe:
                 raise SettingError(f"the share held out for {name} must be in [0, 1), got {getattr(self, name)!r}")
         float_name(self.dtype)
 
-    def rule(self) -> optim.Rule:
-        """Return the optimiser."""
+    def rule(self) -> optim.Rule | None:
+        """Return the optimiser; None for L-BFGS, which is no step rule."""
+        if self.optimizer == "lbfgs":
+            self._check_lbfgs()
+            return None
         settings: dict[str, Any] = {} if self.rate is None else {"rate": self.rate}
         if self.schedule is not None:
             rate = optim.base_of(optim.rule_named(self.optimizer, **settings).rate)
             settings["rate"] = optim.schedule_named(self.schedule, rate)
         around: dict[str, Any] = {} if self.clip is None else {"clip_norm": self.clip}
+        if self.l2:
+            around["l2"] = self.l2
         if self.decay is not None:
             (settings if self.optimizer == "adamw" else around)["decay"] = self.decay
         return optim.rule_named(self.optimizer, adjusted=around or None, **settings)
 
+    def _check_lbfgs(self) -> None:
+        """Refuse what L-BFGS has no use for: it chooses each step itself, and its loss is that of prediction."""
+        if self.l2 is not None and not 0 <= self.l2 < np.inf:
+            raise SettingError(f"l2 must be 0 or more and finite, got {self.l2!r}")
+        for name in ("rate", "schedule", "decay", "clip", "dropout", "input_dropout"):
+            if getattr(self, name):
+                hint = "; its penalty is l2" if name == "decay" else ""
+                raise SettingError(f"lbfgs goes over all rows at once and takes no {name}: leave it out{hint}")
 
+
+ITERATIONS = 100  # of L-BFGS, where the command is told none
 PICTURES = Recipe(
     layers=(512, 512),
     activation="relu",
@@ -152,74 +170,6 @@ PICTURES = Recipe(
 RECIPES: Mapping[str, Recipe] = MappingProxyType(
     {"notes": Recipe(), "pictures": PICTURES, "photos": replace(PICTURES, batch_size=64, epochs=40)}
 )
-
-
-@dataclass
-class Task:
-    """A network and the data it is trained, watched and tested on.
-
-    Attributes
-    ----------
-    m : Chain
-    loader : DataLoader
-    loss : str
-    rule : Rule
-    held : dict
-        Data by name, "validation" and "test", as `train` and `evaluate` take them.
-    done : list of str
-        What was done to the data, in sentences.
-    target : (float, float)
-        Center and spread of the values while training; (0, 1) for classes.
-    smoothing : float
-        Of the labels, in training.
-    """
-
-    m: Chain
-    loader: DataLoader
-    loss: str
-    rule: optim.Rule
-    held: dict[str, Data]
-    done: list[str] = field(default_factory=list)
-    target: tuple[float, float] = (0.0, 1.0)
-    smoothing: float = 0.0
-
-    @property
-    def trained_loss(self) -> LossSpec:
-        """What training makes small: the loss, with smoothing where the recipe has it."""
-        return LossSpec(self.loss, (("smoothing", self.smoothing),) if self.smoothing else ())
-
-    def figures(self, name: str) -> dict[str, float]:
-        """Return the figures of held-out data, in the units of the target."""
-        return self._in_units(evaluate(self.m, *self.held[name], loss=self.loss))
-
-    def in_units(self, now: Progress) -> Progress:
-        """Return the progress of training with every loss in the units of the target."""
-        row = None if now.row is None else self._in_units(now.row)
-        return replace(now, loss=now.loss * self._unit, row=row)
-
-    @property
-    def _unit(self) -> float:
-        """What the loss is multiplied by: a mean of squares has the unit of the target squared; classes have none."""
-        return float(self.target[1] ** (LOSSES[self.loss].unit or 0))
-
-    def _in_units(self, figures: Mapping[str, float]) -> dict[str, float]:
-        return {name: value * self._unit if name.endswith("loss") else value for name, value in figures.items()}
-
-    def finish(self) -> None:
-        """Bring network and data back to the units of the target, once training is over.
-
-        The last layer is affine and the head the identity, so spread * (W z + b) + center is folded into W and b.
-        """
-        center, spread = self.target
-        if (center, spread) == (0.0, 1.0):
-            return
-        parts = params(self.m)
-        weight, bias = (parts[f"layer{len(self.m.architecture.layers)}.{name}"] for name in ("weight", "bias"))
-        weight *= spread
-        bias *= spread
-        bias += center
-        self.held = {name: (X, np.asarray(y, np.float64) * spread + center) for name, (X, y) in self.held.items()}
-        self.target = (0.0, 1.0)
 
 
 def prepare(data: Dataset, test: Dataset | None, recipe: Recipe) -> Task:
@@ -246,7 +196,7 @@ def prepare(data: Dataset, test: Dataset | None, recipe: Recipe) -> Task:
         raise SettingError(f"the target of {data.name} holds values: smoothing and class_weight are for classes")
     weights: Any = {"class_weight": recipe.class_weight} if recipe.class_weight else {}
     loader = DataLoader(part, batchsize=recipe.batch_size, seed=recipe.seed, scale=data.scale, **weights)
-    return Task(m, loader, loss, recipe.rule(), held, done, target, recipe.smoothing)
+    return Task(m, loader, loss, recipe.rule(), held, done, target, recipe.smoothing, recipe.l2 or 0.0)
 
 
 def _loss(data: Dataset, recipe: Recipe) -> str:

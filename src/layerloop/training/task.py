@@ -1,0 +1,114 @@
+"""A network with its data: trained in the units that suit it, judged in those of the target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from layerloop.losses import LOSSES, LossSpec
+from layerloop.network import Chain, evaluate, params
+from layerloop.training.loop import train
+from layerloop.training.quasi_newton import lbfgs
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    from layerloop import optim
+    from layerloop.data.batches import DataLoader
+    from layerloop.training.callbacks import Callback, Progress
+    from layerloop.training.history import History
+
+    Data = tuple[NDArray[np.generic], NDArray[np.generic]]
+
+HELD = ("validation", "test")  # the names of data that are held out
+
+
+@dataclass
+class Task:
+    """A network and the data it is trained, watched and tested on.
+
+    Attributes
+    ----------
+    m : Chain
+    loader : DataLoader
+    loss : str
+    rule : Rule or None
+        None for L-BFGS, which is no step rule.
+    held : dict
+        Data by name, "validation" and "test", as `train` and `evaluate` take them.
+    done : list of str
+        What was done to the data, in sentences.
+    target : (float, float)
+        Center and spread of the values while training; (0, 1) for classes.
+    smoothing : float
+        Of the labels, in training.
+    l2 : float
+        Of L-BFGS's penalty; that of a step rule is in the rule.
+    """
+
+    m: Chain
+    loader: DataLoader
+    loss: str
+    rule: optim.Rule | None
+    held: dict[str, Data]
+    done: list[str] = field(default_factory=list)
+    target: tuple[float, float] = (0.0, 1.0)
+    smoothing: float = 0.0
+    l2: float = 0.0
+
+    def train(self, epochs: int, callbacks: Sequence[Callback] = (), watched: Sequence[str] = HELD) -> History:
+        """Train the network: in steps over batches, or by L-BFGS, where `epochs` are iterations over all rows at once.
+
+        `watched` are the names of the held-out data whose figures are taken after each of them.
+        """
+        held = {name: self.held[name] for name in watched if name in self.held}
+        if self.rule is not None:
+            return train(self.m, self.loader, self.trained_loss, self.rule, epochs, callbacks, validation=held)
+        rows: Any = self.loader
+        return lbfgs(
+            self.m, rows.X, rows.y, self.trained_loss, epochs, callbacks,
+            l2=self.l2, weights=rows.weights, validation=held,
+        )  # fmt: skip
+
+    @property
+    def trained_loss(self) -> LossSpec:
+        """What training makes small: the loss, with smoothing where the recipe has it."""
+        return LossSpec(self.loss, (("smoothing", self.smoothing),) if self.smoothing else ())
+
+    def figures(self, name: str) -> dict[str, float]:
+        """Return the figures of held-out data, in the units of the target."""
+        return self._in_units(evaluate(self.m, *self.held[name], loss=self.loss))
+
+    def in_units(self, now: Progress) -> Progress:
+        """Return the progress of training with every loss in the units of the target."""
+        row = None if now.row is None else self._in_units(now.row)
+        return replace(now, loss=now.loss * self._unit, row=row)
+
+    @property
+    def _unit(self) -> float:
+        """What the loss is multiplied by: a mean of squares has the unit of the target squared; classes have none."""
+        return float(self.target[1] ** (LOSSES[self.loss].unit or 0))
+
+    def _in_units(self, figures: Mapping[str, float]) -> dict[str, float]:
+        return {name: value * self._unit if name.endswith("loss") else value for name, value in figures.items()}
+
+    def finish(self) -> None:
+        """Bring network and data back to the units of the target, once training is over.
+
+        The last layer is affine and the head the identity, so spread * (W z + b) + center is folded into W and b.
+        """
+        center, spread = self.target
+        if (center, spread) == (0.0, 1.0):
+            return
+        parts = params(self.m)
+        weight, bias = (parts[f"layer{len(self.m.architecture.layers)}.{name}"] for name in ("weight", "bias"))
+        weight *= spread
+        bias *= spread
+        bias += center
+        self.held = {name: (X, np.asarray(y, np.float64) * spread + center) for name, (X, y) in self.held.items()}
+        self.target = (0.0, 1.0)
