@@ -37,8 +37,8 @@ FOLDERS: dict[str, tuple[str, ...]] = {
     ),
     "optim": ("ranges", "schedules", "state", "rules", "adjusted", "table", "__init__"),
     "data": (
-        *("idx", "weights", "batches", "arrays", "tables", "images", "photos", "registries", "named"),
-        *("folders", "sources", "__init__"),
+        *("idx", "weights", "batches", "target_columns", "arrays", "tables", "images", "photos", "registries", "named"),
+        *("folders", "dataset", "readers", "sources", "__init__"),
     ),
     "layers": ("base", "affine", "normal", "columns", "table", "__init__"),
     "engine": (

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from layerloop.atomic import write_atomically
-from layerloop.data.arrays import as_number, as_target
 from layerloop.data.tables import Lines, guessed_target, need_rows
+from layerloop.data.target_columns import as_number, as_target
 from layerloop.errors import (
     DataFormatError,
     DataNotFoundError,

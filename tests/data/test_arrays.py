@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from layerloop.data.arrays import as_target, npz_has_test, read_npy, read_npz
+from layerloop.data.arrays import npz_has_test, read_npy, read_npz
+from layerloop.data.target_columns import as_target
 from layerloop.errors import (
     DataFormatError,
     DataNotFoundError,

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from layerloop import lab
 from layerloop.cli import options as opt
 from layerloop.cli.terminal import Terminal
-from layerloop.data.sources import NAMES
+from layerloop.data.readers import NAMES
 from layerloop.files import load
 from layerloop.lab.extra import check_extra
 

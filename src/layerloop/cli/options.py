@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from layerloop.data.sources import NAMES, has_test, read
+from layerloop.data.readers import NAMES
+from layerloop.data.sources import has_test, read
 from layerloop.errors import InputError
 from layerloop.inspection.subject import kind_of as kind_of
 from layerloop.inspection.subject import loss_of as loss_of

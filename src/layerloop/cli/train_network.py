@@ -16,7 +16,7 @@ from layerloop.cli import options as opt
 from layerloop.cli.keeping import ENDING, check_place, free_place, history_of, hold_off, signals_as_interrupts
 from layerloop.cli.train_progress import Reports, advice, conclude, say_figures, say_task
 from layerloop.data import has_test
-from layerloop.data.sources import NAMES
+from layerloop.data.readers import NAMES
 from layerloop.errors import DivergenceError, LayerloopError, OutputError, SettingError, look_up
 from layerloop.files import save
 from layerloop.inspection.plots import check_drawable

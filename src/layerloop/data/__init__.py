@@ -8,42 +8,42 @@ from layerloop.lazy import lazily
 
 if TYPE_CHECKING:
     from layerloop.data.arrays import Arrays as Arrays
-    from layerloop.data.arrays import Target as Target
-    from layerloop.data.arrays import as_target as as_target
     from layerloop.data.arrays import read_npy as read_npy
     from layerloop.data.arrays import read_npz as read_npz
+    from layerloop.data.dataset import Dataset as Dataset
+    from layerloop.data.dataset import scaled as scaled
     from layerloop.data.idx import read_idx as read_idx
     from layerloop.data.images import image_text as image_text
     from layerloop.data.images import prepare_image as prepare_image
     from layerloop.data.images import read_image as read_image
     from layerloop.data.images import save_png as save_png
     from layerloop.data.photos import prepare_photo as prepare_photo
-    from layerloop.data.sources import Dataset as Dataset
     from layerloop.data.sources import fetch as fetch
     from layerloop.data.sources import has_test as has_test
     from layerloop.data.sources import load as load
     from layerloop.data.sources import read as read
     from layerloop.data.sources import read_rows as read_rows
-    from layerloop.data.sources import scaled as scaled
     from layerloop.data.sources import status as status
     from layerloop.data.tables import Rows as Rows
     from layerloop.data.tables import Table as Table
     from layerloop.data.tables import read_csv as read_csv
     from layerloop.data.tables import read_csv_rows as read_csv_rows
     from layerloop.data.tables import write_csv as write_csv
+    from layerloop.data.target_columns import Target as Target
+    from layerloop.data.target_columns import as_target as as_target
 
 # The file in which each public name lives.
 _HOME = {
     **dict.fromkeys(
         (
             "Arrays",
-            "Target",
-            "as_target",
             "read_npy",
             "read_npz",
         ),
         "arrays",
     ),
+    **dict.fromkeys(("Dataset", "scaled"), "dataset"),
+    **dict.fromkeys(("Target", "as_target"), "target_columns"),
     **dict.fromkeys(("read_idx",), "idx"),
     **dict.fromkeys(
         (
@@ -57,13 +57,11 @@ _HOME = {
     **dict.fromkeys(("prepare_photo",), "photos"),
     **dict.fromkeys(
         (
-            "Dataset",
             "fetch",
             "has_test",
             "load",
             "read",
             "read_rows",
-            "scaled",
             "status",
         ),
         "sources",

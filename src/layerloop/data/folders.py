@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from layerloop.data.arrays import known_classes
 from layerloop.data.images import FORMATS, picture_errors
 from layerloop.data.photos import prepare_photo
+from layerloop.data.target_columns import known_classes
 from layerloop.errors import DataFormatError, DataNotFoundError, InputError
 
 if TYPE_CHECKING:

@@ -1,8 +1,7 @@
-"""Data by name or by path: one function that reads all of them, and one record for what was read."""
+"""Data by name or by path: one function that reads all of them."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,20 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from layerloop.data import named
-from layerloop.data.arrays import Arrays, as_target, npz_has_test, read_npy, read_npz
+from layerloop.data.arrays import npz_has_test, read_npy, read_npz
+from layerloop.data.dataset import Dataset, scaled
 from layerloop.data.folders import folder_has_test, read_folder
 from layerloop.data.idx import parse_idx
-from layerloop.data.tables import read_csv
-from layerloop.errors import (
-    DataFormatError,
-    DataNotFoundError,
-    InputError,
-    NonFiniteInputError,
-    OutputError,
-    UnknownNameError,
-    did_you_mean,
-    look_up,
-)
+from layerloop.data.readers import NAMES, TABLE_ENDINGS, existing_file, read_arrays, read_table
+from layerloop.errors import DataFormatError, DataNotFoundError, InputError, OutputError, look_up
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,55 +25,7 @@ if TYPE_CHECKING:
 
 
 SPLITS: Mapping[str, str] = {"train": "train", "test": "t10k"}
-TABLE_ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
-ENDINGS = (*TABLE_ENDINGS, ".npy", ".npz")
 DIGITS_TRAIN = 1437  # of 1,797 rows; the last 360 were written by other people
-NAMES = (*named.SOURCES, "digits")
-
-
-@dataclass(frozen=True)
-class Dataset:
-    """Data as they were read, before any scaling.
-
-    Attributes
-    ----------
-    name : str
-        The set's name, or the file's path.
-    X : (n, d) array
-        Raw: uint8 for pictures, float32 or float64 for all else.
-    y : (n,) array
-        int64 class indices, or float64 values.
-    kind : "classes" or "values"
-    classes : tuple of str
-        The name of every class index; empty for values.
-    scale : float or None
-        What one unit of a uint8 X is worth.
-    image : (h, w) or None
-        The shape of a row, when rows are pictures.
-    box : int or None
-        The length in pixels of the ink's longer side in these pictures (see `prepare_image`).
-    columns : tuple of str
-        The names of a table's feature columns.
-    target : str or None
-        The name or number of the target column.
-    guessed : bool
-        Whether `target` was taken from the header instead of being stated.
-    fit : "stretch" or None
-        How a picture of another size is brought to `image`: whole (see `prepare_photo`), or by its ink.
-    """
-
-    name: str
-    X: NDArray[np.generic]
-    y: NDArray[np.generic]
-    kind: str
-    classes: tuple[str, ...] = ()
-    scale: float | None = None
-    image: tuple[int, int] | None = None
-    box: int | None = None
-    columns: tuple[str, ...] = ()
-    target: str | None = None
-    guessed: bool = False
-    fit: str | None = None
 
 
 def load(
@@ -288,25 +231,6 @@ def status(*, data_dir: PathLike | None = None) -> list[dict[str, Any]]:
     return [*(named.status_of(name, source, data_dir) for name, source in named.SOURCES.items()), digits_status()]
 
 
-# The record.
-
-
-def scaled(data: Dataset) -> NDArray[np.float32]:
-    """Return the rows as float32, pictures in units of their scale."""
-    if data.scale is not None:
-        rows: NDArray[np.float32] = np.multiply(data.X, np.float32(data.scale), dtype=np.float32)
-        return rows
-    with np.errstate(over="ignore"):
-        X = data.X.astype(np.float32, copy=False)
-    if not (np.isfinite(X.min()) and np.isfinite(X.max())):
-        row, column = (int(i) for i in np.argwhere(~np.isfinite(X))[0])
-        named = repr(data.columns[column]) if data.columns else str(column)
-        raise NonFiniteInputError(
-            f"{data.name}: {data.X[row, column]!s} in row {row}, column {named} is beyond float32: rescale it"
-        )
-    return X
-
-
 def read_digits(split: str) -> Dataset:
     """Return scikit-learn's 8 x 8 digits; the split keeps their order, so other writers make the test rows."""
     from sklearn.datasets import load_digits
@@ -328,75 +252,9 @@ def read_pictures(name: str, split: str, data_dir: PathLike | None, say: Say) ->
     return Dataset(name, X, labels.astype(np.int64), "classes", source.classes, 1 / 255, source.image, 20)
 
 
-def read_table(path: Path, target: object, kind: str | None, classes: Sequence[str] | None) -> Dataset:
-    """Return a CSV file as a data set."""
-    if target is not None and not isinstance(target, str):
-        raise InputError(f"{path}: the target of a table is named by its header, got {target!r}")
-    table = read_csv(path, target=target, kind=kind, classes=classes)
-    return Dataset(
-        str(path),
-        table.X,
-        table.y,
-        table.kind,
-        table.classes,
-        columns=table.columns,
-        target=table.target,
-        guessed=table.guessed,
-    )
-
-
-def read_arrays(path: Path, split: str, target: object, kind: str | None, classes: Sequence[str] | None) -> Dataset:
-    """Return a .npy or .npz file as a data set; a test split counts in the classes of its training split."""
-    arrays = npy_arrays(path, target) if path.suffix.lower() == ".npy" else npz_arrays(path, target)
-    if arrays.y is None:
-        raise InputError(f"{path} has no array y: save it with np.savez(file, X=X, y=y)")
-    read_as = as_target(arrays.y, kind, where=lambda i: f"{path}: y in row {i}", classes=classes)
-    X, y = arrays.X, read_as.y
-    if split == "test" and arrays.X_test is not None and arrays.y_test is not None:
-        known = read_as.classes if read_as.kind == "classes" else None
-        where = "{}: y_test in row {}".format
-        read_as = as_target(arrays.y_test, read_as.kind, where=lambda i: where(path, i), classes=classes or known)
-        X, y = arrays.X_test, read_as.y
-    scale = 1 / 255 if X.dtype == np.uint8 else None
-    named = None if target is None else str(target)
-    return Dataset(str(path), X, y, read_as.kind, read_as.classes, scale, arrays.image, target=named)
-
-
-def npy_arrays(path: Path, target: object) -> Arrays:
-    """Return a .npy file with its target column."""
-    number = int(target) if isinstance(target, str) and target.lstrip("-").isdigit() else target
-    if not isinstance(number, int):
-        raise InputError(f"{path}: which column is the target? State its number, such as target=-1 for the last")
-    return read_npy(path, target=number)
-
-
-def npz_arrays(path: Path, target: object) -> Arrays:
-    """Return a .npz file, whose target is an array of its own."""
-    if target is not None:
-        raise InputError(f"{path}: the target of a .npz file is its array y; leave out target={target!r}")
-    return read_npz(path)
-
-
 def is_named(name_or_path: PathLike) -> bool:
     """Return whether this is the name of a set."""
     return isinstance(name_or_path, str) and name_or_path in NAMES
-
-
-def existing_file(name_or_path: PathLike) -> Path:
-    """Return the path of a readable file of a known kind, or raise the error that fits what was meant."""
-    path = Path(name_or_path)
-    known = f"a data set ({', '.join(NAMES)}) or a file ({', '.join(ENDINGS)})"
-    if path.is_file():
-        if path.name.lower().endswith(ENDINGS):
-            return path
-        raise DataFormatError(f"{path} is of an unknown kind; expected {', '.join(ENDINGS)}")
-    if path.is_dir():
-        raise DataNotFoundError(f"{path} is a folder; expected {known}")
-    if str(name_or_path).endswith("/"):
-        raise DataNotFoundError(f"the folder {path} does not exist; expected {known}, or a folder of pictures")
-    if path.suffix or len(path.parts) > 1:
-        raise DataNotFoundError(f"the file {path} does not exist; expected {known}")
-    raise UnknownNameError(f"unknown data set {str(name_or_path)!r}.{did_you_mean(name_or_path, NAMES)}")
 
 
 def digits_status() -> dict[str, Any]:

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from layerloop.atomic import write_atomically
-from layerloop.data.arrays import as_number, as_target
 from layerloop.data.idx import opened, read_at_most
+from layerloop.data.target_columns import as_number, as_target
 from layerloop.errors import (
     DataFormatError,
     InputError,

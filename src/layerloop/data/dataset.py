@@ -1,0 +1,74 @@
+"""One record for data that were read, whatever they were read from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from layerloop.errors import NonFiniteInputError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Data as they were read, before any scaling.
+
+    Attributes
+    ----------
+    name : str
+        The set's name, or the file's path.
+    X : (n, d) array
+        Raw: uint8 for pictures, float32 or float64 for all else.
+    y : (n,) array
+        int64 class indices, or float64 values.
+    kind : "classes" or "values"
+    classes : tuple of str
+        The name of every class index; empty for values.
+    scale : float or None
+        What one unit of a uint8 X is worth.
+    image : (h, w) or None
+        The shape of a row, when rows are pictures.
+    box : int or None
+        The length in pixels of the ink's longer side in these pictures (see `prepare_image`).
+    columns : tuple of str
+        The names of a table's feature columns.
+    target : str or None
+        The name or number of the target column.
+    guessed : bool
+        Whether `target` was taken from the header instead of being stated.
+    fit : "stretch" or None
+        How a picture of another size is brought to `image`: whole (see `prepare_photo`), or by its ink.
+    """
+
+    name: str
+    X: NDArray[np.generic]
+    y: NDArray[np.generic]
+    kind: str
+    classes: tuple[str, ...] = ()
+    scale: float | None = None
+    image: tuple[int, int] | None = None
+    box: int | None = None
+    columns: tuple[str, ...] = ()
+    target: str | None = None
+    guessed: bool = False
+    fit: str | None = None
+
+
+def scaled(data: Dataset) -> NDArray[np.float32]:
+    """Return the rows as float32, pictures in units of their scale."""
+    if data.scale is not None:
+        rows: NDArray[np.float32] = np.multiply(data.X, np.float32(data.scale), dtype=np.float32)
+        return rows
+    with np.errstate(over="ignore"):
+        X = data.X.astype(np.float32, copy=False)
+    if not (np.isfinite(X.min()) and np.isfinite(X.max())):
+        row, column = (int(i) for i in np.argwhere(~np.isfinite(X))[0])
+        named = repr(data.columns[column]) if data.columns else str(column)
+        raise NonFiniteInputError(
+            f"{data.name}: {data.X[row, column]!s} in row {row}, column {named} is beyond float32: rescale it"
+        )
+    return X

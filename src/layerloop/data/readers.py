@@ -1,0 +1,90 @@
+"""Files of each kind as data sets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from layerloop.data import named
+from layerloop.data.arrays import Arrays, read_npy, read_npz
+from layerloop.data.dataset import Dataset
+from layerloop.data.tables import read_csv
+from layerloop.data.target_columns import as_target
+from layerloop.errors import DataFormatError, DataNotFoundError, InputError, UnknownNameError, did_you_mean
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from layerloop.data.named import PathLike
+
+NAMES = (*named.SOURCES, "digits")
+TABLE_ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
+ENDINGS = (*TABLE_ENDINGS, ".npy", ".npz")
+
+
+def read_table(path: Path, target: object, kind: str | None, classes: Sequence[str] | None) -> Dataset:
+    """Return a CSV file as a data set."""
+    if target is not None and not isinstance(target, str):
+        raise InputError(f"{path}: the target of a table is named by its header, got {target!r}")
+    table = read_csv(path, target=target, kind=kind, classes=classes)
+    return Dataset(
+        str(path),
+        table.X,
+        table.y,
+        table.kind,
+        table.classes,
+        columns=table.columns,
+        target=table.target,
+        guessed=table.guessed,
+    )
+
+
+def read_arrays(path: Path, split: str, target: object, kind: str | None, classes: Sequence[str] | None) -> Dataset:
+    """Return a .npy or .npz file as a data set; a test split counts in the classes of its training split."""
+    arrays = npy_arrays(path, target) if path.suffix.lower() == ".npy" else npz_arrays(path, target)
+    if arrays.y is None:
+        raise InputError(f"{path} has no array y: save it with np.savez(file, X=X, y=y)")
+    read_as = as_target(arrays.y, kind, where=lambda i: f"{path}: y in row {i}", classes=classes)
+    X, y = arrays.X, read_as.y
+    if split == "test" and arrays.X_test is not None and arrays.y_test is not None:
+        known = read_as.classes if read_as.kind == "classes" else None
+        where = "{}: y_test in row {}".format
+        read_as = as_target(arrays.y_test, read_as.kind, where=lambda i: where(path, i), classes=classes or known)
+        X, y = arrays.X_test, read_as.y
+    scale = 1 / 255 if X.dtype == np.uint8 else None
+    named = None if target is None else str(target)
+    return Dataset(str(path), X, y, read_as.kind, read_as.classes, scale, arrays.image, target=named)
+
+
+def npy_arrays(path: Path, target: object) -> Arrays:
+    """Return a .npy file with its target column."""
+    number = int(target) if isinstance(target, str) and target.lstrip("-").isdigit() else target
+    if not isinstance(number, int):
+        raise InputError(f"{path}: which column is the target? State its number, such as target=-1 for the last")
+    return read_npy(path, target=number)
+
+
+def npz_arrays(path: Path, target: object) -> Arrays:
+    """Return a .npz file, whose target is an array of its own."""
+    if target is not None:
+        raise InputError(f"{path}: the target of a .npz file is its array y; leave out target={target!r}")
+    return read_npz(path)
+
+
+def existing_file(name_or_path: PathLike) -> Path:
+    """Return the path of a readable file of a known kind, or raise the error that fits what was meant."""
+    path = Path(name_or_path)
+    known = f"a data set ({', '.join(NAMES)}) or a file ({', '.join(ENDINGS)})"
+    if path.is_file():
+        if path.name.lower().endswith(ENDINGS):
+            return path
+        raise DataFormatError(f"{path} is of an unknown kind; expected {', '.join(ENDINGS)}")
+    if path.is_dir():
+        raise DataNotFoundError(f"{path} is a folder; expected {known}")
+    if str(name_or_path).endswith("/"):
+        raise DataNotFoundError(f"the folder {path} does not exist; expected {known}, or a folder of pictures")
+    if path.suffix or len(path.parts) > 1:
+        raise DataNotFoundError(f"the file {path} does not exist; expected {known}")
+    raise UnknownNameError(f"unknown data set {str(name_or_path)!r}.{did_you_mean(name_or_path, NAMES)}")
