@@ -39,11 +39,12 @@ def main() -> None:
         server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         assert server.stdout is not None
         try:
-            site = urlsplit(json.loads(server.stdout.readline())["address"])
-            assert site.port is not None
-            asked(site.port, min(500, given.requests), given.clients)  # warm: memory is what it will be
+            said = json.loads(server.stdout.readline())
+            port = urlsplit(said["address"]).port or 0
+            message = message_to(port, said["token"])
+            asked(port, message, min(500, given.requests), given.clients)  # warm: memory is what it will be
             before, worked = memory(server.pid), cpu_seconds(server.pid)
-            found = asked(site.port, given.requests, given.clients)
+            found = asked(port, message, given.requests, given.clients)
             found["server_cpu_ms"] = 1000 * (cpu_seconds(server.pid) - worked) / found["answered"]
             found["server_grew_MB"] = (memory(server.pid) - before) / 1e6
         finally:
@@ -56,11 +57,10 @@ def main() -> None:
         print(f"{name:20}{value:10.2f}")
 
 
-def asked(port: int, requests: int, clients: int) -> dict[str, float]:
+def asked(port: int, message: bytes, requests: int, clients: int) -> dict[str, float]:
     """Return what so many requests took, each client sending its next one as soon as it has its answer."""
-    message, left = message_to(port), requests
     taken: list[float] = []
-    refused = 0
+    left, refused = requests, 0
     worked, begun = time.process_time(), time.perf_counter()
     all_of_them = [Client(port) for _ in range(min(clients, requests))]
     with selectors.DefaultSelector() as ready:
@@ -85,12 +85,13 @@ def asked(port: int, requests: int, clients: int) -> dict[str, float]:
     return {**figures, **rate, "answered": len(taken), "refused": refused}
 
 
-def message_to(port: int) -> bytes:
+def message_to(port: int, token: str) -> bytes:
     """Return a request as it goes over the wire."""
     row = np.random.default_rng(0).random(784).round(4).tolist()
     body = json.dumps({"rows": [row]})
-    head = f"Host: 127.0.0.1:{port}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
-    return f"POST /predict HTTP/1.1\r\n{head}\r\n\r\n{body}".encode()
+    kind = f"Content-Type: application/json\r\nContent-Length: {len(body)}"
+    head = f"POST /predict HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nAuthorization: Bearer {token}\r\n{kind}"
+    return f"{head}\r\n\r\n{body}".encode()
 
 
 class Client(socket.socket):

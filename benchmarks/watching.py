@@ -27,10 +27,11 @@ from layerloop.training.recipe import Recipe, prepare
 
 PAGES = """
 import select, socket, sys, time
-port, pages, seconds = map(float, sys.argv[1:])
+port, pages, seconds = map(float, sys.argv[1:4])
+asking = "GET /stream HTTP/1.1\\r\\nHost: 127.0.0.1:%d\\r\\nAuthorization: Bearer %s\\r\\n\\r\\n" % (port, sys.argv[4])
 open_ = [socket.create_connection(("127.0.0.1", int(port))) for _ in range(int(pages))]
 for page in open_:
-    page.sendall(b"GET /stream HTTP/1.1\\r\\nHost: 127.0.0.1:%d\\r\\n\\r\\n" % port)
+    page.sendall(asking.encode())
     page.setblocking(False)
 reading, got = open_[1:], 0  # the first does not read
 print("open", flush=True)
@@ -63,12 +64,12 @@ def watched(pages: int, seconds: float, rows: int) -> dict[str, float]:
     data = Dataset("random", X, y, "classes", tuple("0123456789"), 1 / 255, (28, 28), 20)
     desk, door = lab.Desk(), lab.Door()
     with door.serving(lab.lab_app(desk, door.site)):
-        command = [sys.executable, "-c", PAGES, str(door.site.port), str(pages), str(seconds)]
+        command = [sys.executable, "-c", PAGES, str(door.site.port), str(pages), str(seconds), door.site.token]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             process.stdout.readline()
             desk.run = lab.Run(prepare(data, None, Recipe(test=0.1)), "random", 10_000, desk.latest)
-            while desk.latest.watchers < pages:  # coming is no watching
+            while desk.latest.watchers < pages and process.poll() is None:  # coming is no watching
                 time.sleep(0.05)
             time.sleep(0.5)
             before = {thread.name: cpu(thread) for thread in threading.enumerate()}
@@ -105,7 +106,7 @@ def updates(seconds: float) -> dict[str, float]:
     with door.serving(lab.lab_app(desk, door.site)):
         desk.latest.put("status", lambda: {"at": time.time()})
         connection = http.client.HTTPConnection("127.0.0.1", door.site.port, timeout=5)
-        connection.request("GET", "/stream")
+        connection.request("GET", "/stream", headers={"Authorization": f"Bearer {door.site.token}"})
         stream = connection.getresponse()
         reader = threading.Thread(target=read_ages, args=(stream, ages))
         reader.start()

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PORT = 8484
 HOST = f"127.0.0.1:{PORT}"
@@ -29,14 +32,17 @@ def ask(
     method: str,
     path: str,
     body: bytes | list[bytes] | object = b"",
-    headers: dict[str, str] | None = None,
+    headers: Mapping[str, str | None] | None = None,
     query: str = "",
 ) -> Response:
     """Send one request and wait for its answer; a plain value as body is sent as JSON. None in a header leaves it out.
 
+    The token of the application's site is sent as long as no header says otherwise.
+
     A stream, which does not end, is left after the first of its messages.
     """
-    return asyncio.run(_ask(app, method, path, body, headers or {}, query))
+    token = {"authorization": f"Bearer {app.site.token}"}
+    return asyncio.run(_ask(app, method, path, body, token | (headers or {}), query))
 
 
 def own_headers(method: str) -> dict[str, str]:

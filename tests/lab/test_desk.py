@@ -371,16 +371,18 @@ def test_a_run_of_the_command_is_watched_and_the_page_stays_until_a_signal(tmp_p
         result = json.loads(process.stdout.readline())  # type: ignore[union-attr]
         for line in process.stderr:  # type: ignore[union-attr]
             if "the page stays at" in line:
-                address = re.findall(r"http://\S+/", line)[0]
+                origin, token = re.findall(r"(http://\S+)/\?token=(\S+)", line)[0]
                 break
-        with urllib.request.urlopen(f"{address}choices", timeout=10) as answer:
-            assert json.load(answer)["watches"] is True
-        asked = urllib.request.Request(f"{address}loops", b'{"index": 3}', method="POST")
-        asked.add_header("Content-Type", "application/json")
-        asked.add_header("Origin", address.rstrip("/"))
-        with urllib.request.urlopen(asked, timeout=10) as answer:
-            found = json.load(answer)
-        process.send_signal(number)
+        headers = {"Content-Type": "application/json", "Origin": origin, "Authorization": f"Bearer {token}"}
+        try:
+            asked = urllib.request.Request(f"{origin}/choices", headers=headers)
+            with urllib.request.urlopen(asked, timeout=10) as answer:
+                assert json.load(answer)["watches"] is True
+            asked = urllib.request.Request(f"{origin}/loops", b'{"index": 3}', headers, method="POST")
+            with urllib.request.urlopen(asked, timeout=10) as answer:
+                found = json.load(answer)
+        finally:
+            process.send_signal(number)
         assert process.wait(20) == 0
     m = load(tmp_path / result["model"])
     assert found["trace"]["value"] == trace(m, *_digit(3)).value_of_loss

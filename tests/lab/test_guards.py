@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 TOKEN = "a-token-of-the-tests"
+HERE = Site(PORT, token=TOKEN)
+ABROAD = replace(HERE, addresses=True)  # other machines reach it
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "BREW")
 FORBIDDEN = METHODS[3:]
 
@@ -42,7 +45,7 @@ def routes_of(app: Guards) -> list[str]:
     return [route.path for route in app.app.routes] + ["/no-such-route"]  # type: ignore[attr-defined]
 
 
-ROUTES = [(name, path) for name, make in APPS.items() for path in routes_of(make(Site(PORT)))]
+ROUTES = [(name, path) for name, make in APPS.items() for path in routes_of(make(HERE))]
 # What is wrong with a request, the headers that say so, and the answer that it must get whatever route it goes to.
 FOREIGN: dict[str, tuple[dict[str, Any], int]] = {
     "another host": ({"host": f"evil.example:{PORT}"}, 421),
@@ -87,37 +90,44 @@ TRAVERSAL = (
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(("app", "path"), ROUTES)
 def test_no_request_from_elsewhere_gets_through(app: str, path: str, method: str) -> None:
-    made = APPS[app](Site(PORT))
+    made = APPS[app](HERE)
     for what, (headers, status) in FOREIGN.items():
         got = ask(made, method, path, headers=headers)
         assert (got.status, set(got.json)) == (status, {"error"}), what
 
 
+@pytest.mark.parametrize("site", [HERE, ABROAD], ids=["here", "abroad"])
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(("app", "path"), ROUTES)
-def test_without_the_token_nothing_is_answered(app: str, path: str, method: str) -> None:
-    made = APPS[app](Site(PORT, token=TOKEN))
-    cookie = Site(PORT).cookie
-    for headers in (
-        {},
+def test_without_the_token_nothing_is_answered_but_what_serve_lets_anybody_here_read(
+    app: str, path: str, method: str, site: Site
+) -> None:
+    made = APPS[app](site)
+    right = ask(made, method, path).status
+    may_read = app == "serve" and site is HERE and method in ("GET", "HEAD")
+    without: tuple[dict[str, Any], ...] = (
+        {"authorization": None},
         {"authorization": "Bearer wrong"},
         {"authorization": f"Bearer {TOKEN}x"},
+        {"authorization": f"Basic {TOKEN}"},
         {"authorization": "Bearer "},
-        {"cookie": f"{cookie}={TOKEN[:-1]}"},
-        {"cookie": f"other={TOKEN}"},
         {"authorization": "Bearer \u00e9"},
-    ):
-        assert ask(made, method, path, headers=headers).status == 401
-    wrong = ask(made, method, path, query="token=wrong")
-    assert wrong.status == 401
-    right = ask(made, method, path, headers={"authorization": f"Bearer {TOKEN}"}).status
-    assert right == ask(APPS[app](Site(PORT)), method, path).status
+        {"authorization": None, "cookie": f"{site.cookie}={TOKEN[:-1]}"},
+        {"authorization": None, "cookie": f"other={TOKEN}"},
+    )
+    for headers in without:
+        assert ask(made, method, path, headers=headers).status == (right if may_read else 401)
+    wrong = ask(made, method, path, query="token=wrong", headers=without[0]).status
+    assert wrong == (right if may_read and (method, path) != ("GET", "/") else 401)
+    assert right != 401
+    cookie = {**without[0], "cookie": f"a=b; {site.cookie}={TOKEN}"}
+    assert ask(made, method, path, headers=cookie).status == right
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(("app", "path"), ROUTES)
 def test_what_is_too_large_is_refused_said_or_unsaid(app: str, path: str, method: str) -> None:
-    made = APPS[app](Site(PORT), Limits(body=1000))
+    made = APPS[app](HERE, Limits(body=1000))
     large = 413 if method not in FORBIDDEN else 405
     assert ask(made, method, path, b"x" * 1001).status == large
     assert ask(made, method, path, [b"x" * 600, b"x" * 600]).status == large
@@ -128,7 +138,7 @@ def test_what_is_too_large_is_refused_said_or_unsaid(app: str, path: str, method
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize(("app", "path"), ROUTES)
 def test_good_requests_are_answered_and_the_rest_has_a_reason(app: str, path: str, method: str) -> None:
-    got = ask(APPS[app](Site(PORT)), method, path, {} if method == "POST" else b"")
+    got = ask(APPS[app](HERE), method, path, {} if method == "POST" else b"")
     assert (got.status == 405) >= (method in FORBIDDEN)
     assert got.status in (200, 400, 404, 405, 409, 422)
     assert {name: got.headers[name] for name in HEADERS} == HEADERS
@@ -139,20 +149,20 @@ def test_good_requests_are_answered_and_the_rest_has_a_reason(app: str, path: st
 @pytest.mark.parametrize("path", TRAVERSAL)
 @pytest.mark.parametrize("app", APPS)
 def test_no_path_leads_out_of_the_table(app: str, path: str, method: str) -> None:
-    got = ask(APPS[app](Site(PORT)), method, path, {} if method == "POST" else b"")
+    got = ask(APPS[app](HERE), method, path, {} if method == "POST" else b"")
     assert got.status == 404
     assert b"root:" not in got.body
 
 
 @pytest.mark.parametrize(("app", "path"), ROUTES)
 def test_a_post_that_a_form_can_send_is_refused(app: str, path: str) -> None:
-    made = APPS[app](Site(PORT))
+    made = APPS[app](HERE)
     for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "", None):
         assert ask(made, "POST", path, b"{}", {"content-type": kind}).status == 415  # type: ignore[dict-item]
 
 
 def test_headers_that_decide_may_not_stand_there_twice() -> None:
-    app, scope = serve_app(Site(PORT)), {"type": "http", "method": "GET", "path": "/healthz"}
+    app, scope = serve_app(HERE), {"type": "http", "method": "GET", "path": "/healthz"}
     for name in (b"host", b"origin", b"content-length"):
         sent: list[dict[str, Any]] = []
 
@@ -165,26 +175,28 @@ def test_headers_that_decide_may_not_stand_there_twice() -> None:
 
 
 def test_the_token_in_the_address_becomes_a_cookie_that_scripts_do_not_see() -> None:
-    site = Site(PORT, token=TOKEN)
-    got = ask(serve_app(site), "GET", "/", query=f"token={TOKEN}")
+    app, nothing = page_app(HERE), {"authorization": None}
+    got = ask(app, "GET", "/", query=f"token={TOKEN}", headers=nothing)
     assert (got.status, got.headers["location"]) == (303, "/")
     cookie = got.headers["set-cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=Strict" in cookie
-    assert TOKEN not in repr(site)
-    assert ask(serve_app(site), "GET", "/", headers={"cookie": cookie.partition(";")[0]}).status == 200
+    assert TOKEN not in repr(HERE)
+    assert ask(app, "GET", "/", headers={**nothing, "cookie": cookie.partition(";")[0]}).status == 200
+    assert len(Site(PORT).token) == 32
+    assert Site(PORT).token != Site(PORT).token
 
 
 def test_a_link_may_be_followed_but_nothing_may_be_changed_by_it() -> None:
     link = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
-    app = serve_app(Site(PORT))
+    app = serve_app(HERE)
     assert ask(app, "GET", "/", headers=link).status == 200
     assert ask(app, "POST", "/predict", {"rows": [[0, 0, 0]]}, {**link, "origin": "http://evil.example"}).status == 403
     assert ask(app, "POST", "/predict", {"rows": [[0, 0, 0]]}, link).status == 403
 
 
 def test_where_the_page_alone_may_post_a_request_without_origin_is_refused() -> None:
-    made = Guards(serve_app(Site(PORT)).app, Site(PORT), from_page=True)
+    made = Guards(serve_app(HERE).app, HERE, from_page=True)
     assert ask(made, "POST", "/predict", {"rows": [[0, 0, 0]]}, {"origin": None}).status == 403  # type: ignore[dict-item]
     assert ask(made, "POST", "/predict", {"rows": [[0, 0, 0]]}).status == 200
 
@@ -197,7 +209,7 @@ def test_on_every_address_plain_addresses_are_hosts_and_foreign_names_are_not() 
 
 
 def test_a_body_that_dribbles_in_is_not_waited_for() -> None:
-    app = serve_app(Site(PORT), Limits(seconds=0.05))
+    app = serve_app(HERE, Limits(seconds=0.05))
 
     async def never() -> dict[str, Any]:
         await asyncio.sleep(60)
@@ -208,8 +220,9 @@ def test_a_body_that_dribbles_in_is_not_waited_for() -> None:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    headers = [(b"host", HOST.encode()), (b"content-type", b"application/json"), (b"content-length", b"10")]
-    scope = {"type": "http", "method": "POST", "path": "/predict", "headers": headers}
+    headers = {"host": HOST, "authorization": f"Bearer {TOKEN}", "content-type": "application/json"}
+    head = [(name.encode(), value.encode()) for name, value in {**headers, "content-length": "10"}.items()]
+    scope = {"type": "http", "method": "POST", "path": "/predict", "headers": head}
     asyncio.run(app(scope, never, send))
     assert sent[0]["status"] == 408
 
@@ -223,7 +236,7 @@ def test_more_requests_at_once_than_the_limit_are_sent_away() -> None:
         await send({"type": "http.response.body", "body": b""})
 
     async def many() -> list[int]:
-        app, statuses = Guards(slow, Site(PORT), Limits(in_flight=3)), []
+        app, statuses = Guards(slow, HERE, Limits(in_flight=3)), []
 
         async def one() -> None:
             async def send(message: Any) -> None:
@@ -250,13 +263,13 @@ def test_websockets_are_closed() -> None:
         sent.append(message)
 
     scope = {"type": "websocket", "path": "/", "headers": [(b"host", HOST.encode())]}
-    asyncio.run(serve_app(Site(PORT))(scope, None, send))  # type: ignore[arg-type]
+    asyncio.run(serve_app(HERE)(scope, None, send))  # type: ignore[arg-type]
     assert sent == [{"type": "websocket.close", "code": 1008}]
 
 
 def test_the_pages_bring_all_they_need_and_no_script_of_their_own() -> None:
     for make in APPS.values():
-        page = ask(make(Site(PORT)), "GET", "/").body.decode()
+        page = ask(make(HERE), "GET", "/").body.decode()
         assert "http://" not in page.replace("http://www.w3.org", "")
         assert "https://" not in page
         assert "<script>" not in page
@@ -265,6 +278,6 @@ def test_the_pages_bring_all_they_need_and_no_script_of_their_own() -> None:
 
 
 def test_errors_are_json(caplog: pytest.LogCaptureFixture) -> None:
-    got = ask(serve_app(Site(PORT)), "GET", "/", headers={"host": "evil.example"})
+    got = ask(serve_app(HERE), "GET", "/", headers={"host": "evil.example"})
     assert got.headers["content-type"] == "application/json"
     assert json.loads(got.body)["error"].startswith("this server does not go by that host name")

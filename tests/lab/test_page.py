@@ -74,7 +74,7 @@ def open_page(browser: Browser, door: lab.Door) -> Iterator[Callable[..., Page]]
             complaints.append(f"failed: {request.url}")
 
     def foreign(url: str) -> None:
-        if not url.startswith((door.address, "data:")):
+        if not url.startswith((f"{door.origin}/", "data:")):
             complaints.append(f"asked elsewhere: {url}")
 
     yield opened
@@ -298,8 +298,8 @@ def test_foreign_pages_cannot_reach_it(browser: Browser, door: lab.Door) -> None
 
     script = f"""
       const results = [];
-      const tried = [["{door.address}choices", {{}}], ["{door.address}control", {{method: "POST", body: "{{}}"}}],
-        ["{door.address}train", {{method: "POST", headers: {{"Content-Type": "application/json"}}, body: "{{}}"}}]];
+      const tried = [["{door.origin}/choices", {{}}], ["{door.origin}/control", {{method: "POST", body: "{{}}"}}],
+        ["{door.origin}/train", {{method: "POST", headers: {{"Content-Type": "application/json"}}, body: "{{}}"}}]];
       for (const [path, options] of tried)
         await fetch(path, options).then(() => results.push("read"), () => results.push("refused"));
       document.title = results.join(" ");"""

@@ -1,7 +1,7 @@
 """Open a page on this machine: train and watch, draw a digit, walk through both loops, look at mistakes.
 
 Without MODEL it starts empty and trains what you choose there. Nothing leaves this machine, and nothing is fetched.
-Other machines are served only with --host, and then every request needs the token that is printed.
+The page needs the token in the address that is printed. Other machines are served only with --host.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def run(given: argparse.Namespace) -> int:
     desk = _desk(given, terminal)
     door = lab.Door(given.host, given.port, or_any=given.port == PORT)
     terminal.say(f"the page is at {door.address}  (Ctrl-C ends it)")
-    terminal.result({"address": door.address, "token": door.site.token or None})
+    terminal.result({"address": door.address, "token": door.site.token})
     door.serve(lab.lab_app(desk, door.site), None if given.no_browser else lambda: webbrowser.open(door.address))
     desk.leave()
     return 0

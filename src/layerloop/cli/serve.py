@@ -2,7 +2,8 @@
 
 Networks and estimators are served alike; of a table the rows are objects by the names of its columns.
 
-Other machines are served only with --host, and then every request needs the token that is printed.
+A prediction needs the token that is printed (LAYERLOOP_TOKEN sets one that stays). Other machines are served only with
+--host, and then every request needs it.
 """
 
 from __future__ import annotations
@@ -42,6 +43,10 @@ def run(given: argparse.Namespace) -> int:
     door = lab.Door(given.host, given.port)
     terminal.say(f"{m!r}")
     terminal.say(f"answers at {door.address}  (Ctrl-C ends it)")
-    terminal.result({"model": given.model, "address": door.address, "token": door.site.token or None})
+    terminal.say(
+        f"curl -H 'Authorization: Bearer {door.site.token}' -H 'Content-Type: application/json' "
+        f"-d @rows.json {door.origin}/predict"
+    )
+    terminal.result({"model": given.model, "address": door.address, "token": door.site.token})
     door.serve(lab.prediction_app(m, opt.kind_of(m) if isinstance(m, Chain) else estimator.kind_of(m), door.site))
     return 0

@@ -2,19 +2,22 @@
 
 Training puts what is new as a function that makes it, which costs next to nothing; only what is sent is made. One
 clock wakes all streams, the slower the more there are, so that all of them together get only so many messages a
-second. A page that does not read holds up its own stream and nobody else's, with one message and no more.
+second. A page that does not read holds up its own stream and nobody else's, with one message and no more. A page that
+comes back names the last mark that it has seen (Last-Event-ID), and gets what is newer.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import secrets
+import threading
 from typing import TYPE_CHECKING, Any
 
 from layerloop.plain import plain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from layerloop.lab.guards import Receive, Scope, Send
 
@@ -33,27 +36,56 @@ class Latest:
     >>> latest = Latest()
     >>> for k in range(1000): latest.put("status", lambda k=k: {"step": k})
     >>> latest.message("status")
-    b'id: 1000\nevent: status\ndata: {"step":999}\n\n'
+    b'event: status\ndata: {"step":999}\n\n'
     """
 
     def __init__(self) -> None:
         self._makers: dict[str, Callable[[], dict[str, Any]]] = {}
         self._made: dict[str, tuple[int, bytes]] = {}
-        self.versions: dict[str, int] = {}
+        self.versions: dict[str, int] = {}  # by one count for all names, so that a page knows what it has by one number
         self.watchers = 0
+        self._count = 0
+        self._life = secrets.token_hex(4)  # another server counts from the beginning
+        self._putting = threading.Lock()
 
     def put(self, name: str, make: Callable[[], dict[str, Any]]) -> None:
         """Replace what there is under a name; `make` is called when somebody watches, and once."""
-        self._makers[name] = make
-        self.versions[name] = self.versions.get(name, 0) + 1
+        with self._putting:
+            self._makers[name] = make
+            self._count += 1
+            self.versions[name] = self._count
 
     def message(self, name: str) -> bytes:
         """Return the newest value as a server-sent event."""
         version = self.versions[name]
         if self._made.get(name, (0, b""))[0] != version:
             data = json.dumps(plain(self._makers[name]()), allow_nan=False, separators=(",", ":"))
-            self._made[name] = version, f"id: {version}\nevent: {name}\ndata: {data}\n\n".encode()
+            self._made[name] = version, f"event: {name}\ndata: {data}\n\n".encode()
         return self._made[name][1]
+
+    def newer(self, seen: Mapping[str, int]) -> dict[str, int]:
+        """Return the names, with their versions, that are newer than what was seen."""
+        return {name: version for name, version in list(self.versions.items()) if version > seen.get(name, 0)}
+
+    def mark(self, seen: Mapping[str, int]) -> bytes:
+        """Return what a page is to remember of what it has seen, as a server-sent event that follows the others."""
+        return f"id: {self._life}-{max(seen.values(), default=0)}\n\n".encode()
+
+    def seen_by(self, mark: str) -> dict[str, int]:
+        """Return what a page has seen that remembers this mark; nothing, if it is another server's.
+
+        Examples
+        --------
+        >>> latest = Latest()
+        >>> latest.put("status", dict); latest.put("picture", dict)
+        >>> mark = latest.mark(latest.newer({})).decode().split()[1]
+        >>> latest.put("status", dict)
+        >>> latest.newer(latest.seen_by(mark)), latest.newer(latest.seen_by("5f00d5f0-7"))
+        ({'status': 3}, {'status': 3, 'picture': 2})
+        """
+        life, _, count = mark.partition("-")
+        known = life == self._life and count.isdecimal()
+        return dict.fromkeys(self.versions, int(count)) if known else {}
 
 
 class Streams:
@@ -74,24 +106,26 @@ class Streams:
         going = asyncio.ensure_future(_gone(receive, bell))
         self._enter(bell)
         try:
-            await self._watched(bell, going, send)
+            mark = dict(scope.get("headers", ())).get(b"last-event-id", b"").decode("latin-1")
+            await self._watched(bell, going, send, self.latest.seen_by(mark))
         except TimeoutError:
             pass  # a page that does not read; it comes back by itself if it is there
         finally:
             going.cancel()
             self._leave(bell)
 
-    async def _watched(self, bell: asyncio.Event, going: asyncio.Future[None], send: Send) -> None:
-        seen: dict[str, int] = {}
-        bell.set()  # all that there is, at once
+    async def _watched(
+        self, bell: asyncio.Event, going: asyncio.Future[None], send: Send, seen: dict[str, int]
+    ) -> None:
+        bell.set()  # all that is new to it, at once
         while True:
             await bell.wait()
             bell.clear()
             if going.done():
                 return
-            fresh = [name for name, version in self.latest.versions.items() if seen.get(name) != version]
-            seen.update({name: self.latest.versions[name] for name in fresh})
-            body = b"".join(self.latest.message(name) for name in fresh) or b": here\n\n"
+            fresh = self.latest.newer(seen)
+            seen |= fresh
+            body = b"".join(map(self.latest.message, fresh)) + self.latest.mark(seen) if fresh else b": here\n\n"
             async with asyncio.timeout(STALLED):
                 await send({"type": "http.response.body", "body": body, "more_body": True})
 

@@ -1,9 +1,10 @@
 """What stands before every route of the page and of `serve`: one ASGI middleware that refuses by default.
 
 A page of another site can make a browser send requests to this machine, and a name that it owns can be made to mean
-127.0.0.1. So every request, of any method and to any path, must name this server as its host, must not come from
-another site, carries the token where there is one, and stays within the limits. Nothing here looks at a path to decide
-whether a request is harmless: what is not allowed for all is allowed for none.
+127.0.0.1; and every user of a machine reaches its ports. So every request, of any method and to any path, must name
+this server as its host, must not come from another site, carries the token unless it only reads what anybody here may
+read, and stays within the limits. Nothing here looks at a path to decide whether a request is harmless: what is not
+allowed for all is allowed for none.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
+import secrets
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
 
     Message = MutableMapping[str, Any]
     Scope = MutableMapping[str, Any]
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
     App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 METHODS = ("GET", "HEAD", "POST")
+READING = METHODS[:2]
 DECIDING = ("host", "origin", "sec-fetch-site", "content-length", "content-type", "authorization", "cookie")
 # Of every response. `data:` is for pictures that the page makes itself; nothing else comes from anywhere but here.
 HEADERS: Mapping[str, str] = {
@@ -52,7 +56,7 @@ class Limits:
     seconds : float
         In which its body has to arrive.
     in_flight : int
-        Requests that are worked on at once.
+        Requests that are worked on at once, and as many whose bodies are on their way.
     streams : int
         Pages that watch at once.
     """
@@ -61,6 +65,11 @@ class Limits:
     seconds: float = 10.0
     in_flight: int = 64
     streams: int = 100
+
+
+def fresh_token() -> str:
+    """Return 192 random bits as text."""
+    return secrets.token_urlsafe(24)
 
 
 @dataclass(frozen=True)
@@ -73,15 +82,16 @@ class Site:
     names : set of str
         Host names that stand for it, without port.
     addresses : bool
-        Whether any plain address stands for it too: no name that another site owns can look like one.
+        Whether other machines reach it, by any plain address: no name that another site owns can look like one.
     token : str
-        What every request must carry; "" for none.
+        What a request must carry, 192 random bits unless given: every one where other machines reach the server, here
+        each that does more than read.
     """
 
     port: int
     names: frozenset[str] = frozenset({"127.0.0.1", "localhost", "[::1]"})
     addresses: bool = False
-    token: str = field(default="", repr=False)
+    token: str = field(default_factory=fresh_token, repr=False)
 
     @property
     def cookie(self) -> str:
@@ -131,7 +141,7 @@ class Guards:
     streams : set of str
         Paths whose responses do not end by themselves; they are counted apart.
     from_page : bool
-        Whether a POST must come from the server's own page: then one without an origin is refused too.
+        Whether the server's own page alone may ask: every request then needs the token, and a POST its origin.
     """
 
     def __init__(
@@ -148,6 +158,7 @@ class Guards:
         self.limits = limits or Limits()
         self.streams = streams
         self.from_page = from_page
+        self.arriving = 0
         self.busy = 0
         self.watching = 0
 
@@ -175,7 +186,7 @@ class Guards:
             self._foreign(headers, method)
             or self._without_token(scope, headers)
             or self._wrong_kind(headers, method)
-            or self._too_much(scope, headers)
+            or self._too_long(headers)
         )
 
     def _foreign(self, headers: dict[str, str], method: str) -> Refusal | None:
@@ -193,18 +204,17 @@ class Guards:
         return None
 
     def _without_token(self, scope: Scope, headers: dict[str, str]) -> Refusal | None:
-        token = self.site.token
-        if not token:
-            return None
-        shown = headers.get("authorization", "").removeprefix("Bearer ") or _cookie(headers, self.site.cookie)
-        if hmac.compare_digest(shown.encode(), token.encode()):
-            return None
-        asked = parse_qs(scope.get("query_string", b"").decode("latin-1")).get("token", [""])[0]
-        if scope["method"] == "GET" and scope["path"] == "/" and hmac.compare_digest(asked.encode(), token.encode()):
+        token, method = self.site.token, scope["method"]
+        query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
+        if method == "GET" and scope["path"] == "/" and "token" in query:  # as the command prints it
+            if not hmac.compare_digest(query["token"][0].encode(), token.encode()):
+                return _no_token()
             cookie = f"{self.site.cookie}={token}; HttpOnly; SameSite=Strict; Path=/"
             return Refusal(303, "welcome", ((b"location", b"/"), (b"set-cookie", cookie.encode())))
-        message = "a token is needed: open the address that the command printed, or send Authorization: Bearer TOKEN"
-        return Refusal(401, message, ((b"www-authenticate", b"Bearer"),))
+        if method in READING and not (self.from_page or self.site.addresses):
+            return None
+        shown = headers.get("authorization", "").removeprefix("Bearer ") or _cookie(headers, self.site.cookie)
+        return None if hmac.compare_digest(shown.encode(), token.encode()) else _no_token()
 
     def _wrong_kind(self, headers: dict[str, str], method: str) -> Refusal | None:
         if method not in METHODS:
@@ -214,30 +224,36 @@ class Guards:
             return Refusal(415, "send JSON, with Content-Type: application/json")
         return None
 
-    def _too_much(self, scope: Scope, headers: dict[str, str]) -> Refusal | None:
+    def _too_long(self, headers: dict[str, str]) -> Refusal | None:
         length = headers.get("content-length", "0")
-        if not length.isdecimal() or int(length) > self.limits.body:
-            return self._too_large()
-        streams = scope["path"] in self.streams
-        if (self.watching >= self.limits.streams) if streams else (self.busy >= self.limits.in_flight):
-            return Refusal(503, "too many requests at once: try again in a moment", ((b"retry-after", b"1"),))
-        return None
+        return None if length.isdecimal() and int(length) <= self.limits.body else self._too_large()
 
     def _too_large(self) -> Refusal:
         return Refusal(413, f"a request may have {self.limits.body:,} bytes", ((b"connection", b"close"),))
 
     async def _counted(self, scope: Scope, receive: Receive, send: Send, *, has_body: bool) -> None:
-        """Read the body, count the request while it is worked on, pass it on."""
-        counter = "watching" if scope["path"] in self.streams else "busy"
-        setattr(self, counter, getattr(self, counter) + 1)
+        """Read the body, pass the request on, and count it meanwhile: slow bodies do not hold up those without."""
+        body: bytes | Refusal = b""
+        if has_body:
+            with self._one_more("arriving", self.limits.in_flight) as room:
+                body = await self._body(receive) if room else _too_many()
+        if isinstance(body, Refusal):
+            await _refuse(send, body)
+            return
+        streams = scope["path"] in self.streams
+        counter = ("watching", self.limits.streams) if streams else ("busy", self.limits.in_flight)
+        with self._one_more(*counter) as room:
+            await (self.app(scope, _replaying(body, receive), send) if room else _refuse(send, _too_many()))
+
+    @contextmanager
+    def _one_more(self, counter: str, most: int) -> Iterator[bool]:
+        """Count one more within the context; give whether there is room for it."""
+        room = getattr(self, counter) < most
+        setattr(self, counter, getattr(self, counter) + room)
         try:
-            body = await self._body(receive) if has_body else b""
-            if isinstance(body, Refusal):
-                await _refuse(send, body)
-            else:
-                await self.app(scope, _replaying(body, receive), send)
+            yield room
         finally:
-            setattr(self, counter, getattr(self, counter) - 1)
+            setattr(self, counter, getattr(self, counter) - room)
 
     async def _body(self, receive: Receive) -> bytes | Refusal:
         """Return the whole body, however it is sent, as long as it is small and comes in time."""
@@ -256,6 +272,15 @@ class Guards:
                 return b"".join(parts)
         except TimeoutError:
             return Refusal(408, f"the body did not arrive in {self.limits.seconds:g} s", ((b"connection", b"close"),))
+
+
+def _no_token() -> Refusal:
+    message = "a token is needed: open the address that the command printed, or send Authorization: Bearer TOKEN"
+    return Refusal(401, message, ((b"www-authenticate", b"Bearer"),))
+
+
+def _too_many() -> Refusal:
+    return Refusal(503, "too many requests at once: try again in a moment", ((b"retry-after", b"1"),))
 
 
 def _headers_of(scope: Scope) -> dict[str, str]:

@@ -13,6 +13,9 @@ CELLS: dict[str, dict[str, Any]] = {  # what a column of a table takes; null whe
 }
 
 
+REFUSED = ("400", "401", "403", "408", "413", "415", "421", "422", "503")  # with a reason
+
+
 def description(about: dict[str, Any], most: int) -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of a served model.
 
@@ -32,10 +35,11 @@ def description(about: dict[str, Any], most: int) -> dict[str, Any]:
     failed = {"description": "why it was refused", "content": _json({"$ref": "#/components/schemas/Error"})}
     predict = {
         "summary": "What the model says of each row",
+        "security": [{"token": []}],
         "requestBody": {"required": True, "content": _json(_rows(about, most))},
         "responses": {
             "200": {"description": "one answer a row", "content": _json(_answers(about["predicts"]))},
-            **dict.fromkeys(("400", "413", "415", "422", "503"), failed),
+            **dict.fromkeys(REFUSED, failed),
         },
     }
     return {
@@ -46,7 +50,10 @@ def description(about: dict[str, Any], most: int) -> dict[str, Any]:
             "/model": {"get": _get("What the model takes and answers")},
             "/healthz": {"get": _get("That the server is there")},
         },
-        "components": {"schemas": {"Error": _object({"error": {"type": "string"}})}},
+        "components": {
+            "schemas": {"Error": _object({"error": {"type": "string"}})},
+            "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
+        },
     }
 
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import logging
-import secrets
+import os
+import re
 import socket
 import threading
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from layerloop.errors import SettingError
-from layerloop.lab.guards import Site
+from layerloop.lab.guards import Site, fresh_token
 
 if TYPE_CHECKING:
     import asyncio
@@ -82,8 +84,8 @@ class Door:
 
     Parameters
     ----------
-    host : str
-        An address or name of this machine; any but the loopback makes a token.
+    host : str, optional
+        An address or name of this machine, under which other machines reach it; without one, none do.
     port : int
         0 for any that is free.
     or_any : bool
@@ -92,32 +94,35 @@ class Door:
     Raises
     ------
     SettingError
-        The port is taken, or the host is none of this machine's.
+        The port is taken, the host is none of this machine's, or LAYERLOOP_TOKEN is no token.
 
     Examples
     --------
     >>> door = Door(port=0)
-    >>> door.site.is_host(f"127.0.0.1:{door.site.port}"), door.site.token
-    (True, '')
+    >>> door.site.is_host(f"127.0.0.1:{door.site.port}"), len(door.site.token) > 21
+    (True, True)
     >>> door.close()
     """
 
     def __init__(self, host: str | None = None, port: int = 0, *, or_any: bool = False) -> None:
+        token = _token()  # before a port is taken
         self.socket = _bound(host or LOOPBACK, port, or_any=or_any)
         self.host = host or LOOPBACK
-        number = self.socket.getsockname()[1]
-        if host is None:
-            self.site = Site(number)
-        else:
-            names = {host.lower(), socket.gethostname().lower(), *Site(number).names}
-            self.site = Site(number, frozenset(names), addresses=True, token=secrets.token_urlsafe(24))
+        self.site = Site(self.socket.getsockname()[1], token=token)
+        if host is not None:
+            names = frozenset({host.lower(), socket.gethostname().lower(), *self.site.names})
+            self.site = replace(self.site, names=names, addresses=True)
+
+    @property
+    def origin(self) -> str:
+        """Where it is, for programs, which send the token in a header."""
+        host = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(self.host, self.host)  # noqa: S104
+        return f"http://[{host}]:{self.site.port}" if ":" in host else f"http://{host}:{self.site.port}"
 
     @property
     def address(self) -> str:
-        """What to open: with the token where there is one."""
-        host = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(self.host, self.host)  # noqa: S104
-        shown = f"[{host}]" if ":" in host else host
-        return f"http://{shown}:{self.site.port}/" + (f"?token={self.site.token}" if self.site.token else "")
+        """What to open in a browser: with the token."""
+        return f"{self.origin}/?token={self.site.token}"
 
     def close(self) -> None:
         """Give the port back."""
@@ -172,6 +177,19 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self._opened is not None:
             self._opened()
+
+
+def _token() -> str:
+    """Return the token that the environment gives, for programs that outlive a server, or a new one."""
+    given = os.environ.get("LAYERLOOP_TOKEN")
+    if given is None:
+        return fresh_token()
+    if not re.fullmatch(r"[A-Za-z0-9_-]{22,200}", given):  # 22 of 64 letters: 128 bits and more
+        raise SettingError(
+            "LAYERLOOP_TOKEN is 22 to 200 letters, digits, - and _, drawn at random: "
+            "python -c 'import secrets; print(secrets.token_urlsafe())'"
+        )
+    return given
 
 
 def _bound(host: str, port: int, *, or_any: bool) -> socket.socket:

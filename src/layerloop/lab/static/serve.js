@@ -20,7 +20,7 @@ function show() {
   const row = model.columns.length ? Object.fromEntries(model.columns.map((name) => [name, cell(name)])) : Array(model.inputs).fill(0);
   $("request").value = JSON.stringify({ rows: [row] });
   const shown = model.inputs > 12 && !model.columns.length ? "[0, 0, ...]" : JSON.stringify(row);
-  $("curl").textContent = `curl -H 'Content-Type: application/json' -d '{"rows": [${shown}]}' ${location.origin}/predict`;
+  $("curl").textContent = `curl -H "Authorization: Bearer $TOKEN" -H 'Content-Type: application/json' -d '{"rows": [${shown}]}' ${location.origin}/predict`;
   for (const [path, methods] of Object.entries(api.paths)) {
     for (const [method, about] of Object.entries(methods)) {
       const line = $("paths").insertRow();
