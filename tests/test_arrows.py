@@ -55,7 +55,18 @@ FOLDERS: dict[str, tuple[str, ...]] = {
     "training": ("history", "callbacks", "savepoint", "loop", "quasi_newton", "task", "recipe", "__init__"),
     "inspection": (
         *("formulas", "norms", "subject", "steps", "opened", "trace_text", "trace"),
-        *("intervals", "outcomes", "rows", "importance", "reproduce", "pictures", "plots", "report_page", "reports"),
+        *(
+            "intervals",
+            "outcomes",
+            "judged",
+            "rows",
+            "importance",
+            "reproduce",
+            "pictures",
+            "plots",
+            "report_page",
+            "reports",
+        ),
         "__init__",
     ),
     "lab": (

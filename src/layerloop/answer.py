@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from layerloop.vocabulary import onecold, softmax
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ def answer_of(m: Chain, output: NDArray[Any], kind: str) -> dict[str, Any]:
     m : Chain
     output : (n_out,)
         m(x) for that row.
-    kind : "classes" or "values"
+    kind : "classes", "labels" (any number of them at once) or "values"
 
     Examples
     --------
@@ -32,6 +34,12 @@ def answer_of(m: Chain, output: NDArray[Any], kind: str) -> dict[str, Any]:
     """
     if kind == "values":
         return {"prediction": float(output[0]) if len(output) == 1 else output.tolist()}
+    if kind == "labels":
+        names = m.classes or tuple(map(str, range(len(output))))
+        shares = dict(zip(names, output.tolist(), strict=True))
+        return {"prediction": [name for name, share in shares.items() if share > 0.5], "probabilities": shares}
+    if len(output) == 1:  # a single yes or no
+        output = np.concatenate([1 - output, output])
     names = m.classes or tuple(map(str, range(len(output))))
     if m.architecture.head == "identity":  # scores, of which the loss takes the softmax
         output = softmax(output)

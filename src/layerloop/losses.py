@@ -186,6 +186,8 @@ def spec_of(loss: object) -> LossSpec:
     --------
     >>> spec_of("quantile:levels=0.1,0.9")["levels"]
     (0.1, 0.9)
+    >>> spec_of("huber:0.5")["delta"]  # of a loss with one setting
+    0.5
     >>> spec_of("huber:dleta=2")
     Traceback (most recent call last):
     layerloop.errors.UnknownNameError: unknown setting 'dleta' of huber. Did you mean 'delta'?
@@ -196,5 +198,12 @@ def spec_of(loss: object) -> LossSpec:
     if not isinstance(spec, str):
         return LossSpec(known_name(spec, tuple(LOSSES), "loss"))
     name, *parts = spec.split(":")
-    pairs = [part.partition("=") for part in parts]
-    return LossSpec(name, tuple((key, value.split(",") if "," in value else value) for key, _, value in pairs))
+    pairs = [_pair(name, part) for part in parts]
+    return LossSpec(name, tuple((key, value.split(",") if "," in value else value) for key, value in pairs))
+
+
+def _pair(loss: str, part: str) -> tuple[str, str]:
+    """Return name and value of a setting; the name may be left out where a loss has one setting only."""
+    key, equals, value = part.partition("=")
+    known = LOSSES[loss].settings if loss in LOSSES else {}
+    return (next(iter(known)), part) if not equals and len(known) == 1 and part not in known else (key, value)

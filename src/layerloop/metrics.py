@@ -120,6 +120,39 @@ METRICS: Mapping[str, Metric] = {
 }
 
 
+def _judged(figure: Callable[[NDArray[Any], NDArray[Any]], float]) -> Figure:
+    """Return a figure of labels that looks at which are said to be there, those of more than one half."""
+    return lambda y, p, _: figure(y, (p > 0.5).astype(np.int64))
+
+
+def _f1_of_labels(average: str) -> Callable[[NDArray[Any], NDArray[Any]], float]:
+    def figure(y: NDArray[Any], said: NDArray[Any]) -> float:
+        from sklearn.metrics import f1_score
+
+        return float(f1_score(y, said, average=average, zero_division=0.0))
+
+    return figure
+
+
+def _log_loss_of_labels(y: NDArray[Any], p: Numbers, weights: Weights) -> float:
+    """The mean over rows and labels of -log of what is said of the truth."""
+    del weights
+    return float(-np.log(np.maximum(np.where(y == 1, p, 1 - p), np.finfo(p.dtype).tiny)).mean())
+
+
+# Of labels of which a row has any number: y and the probabilities are (n, K), and no metric takes weights.
+LABEL_METRICS: Mapping[str, Metric] = {
+    row.name: row
+    for row in (
+        Metric("subset_accuracy", "labels", True, _judged(lambda y, said: float((y == said).all(axis=1).mean()))),
+        Metric("micro_f1", "labels", True, _judged(_f1_of_labels("micro"))),
+        Metric("macro_f1", "labels", True, _judged(_f1_of_labels("macro"))),
+        Metric("log_loss", "labels", False, _log_loss_of_labels),
+        Metric("hamming_loss", "labels", False, _judged(lambda y, said: float((y != said).mean()))),
+    )
+}
+
+
 def metric_named(name: str, kind: str) -> Metric:
     """Return a metric by its name.
 
@@ -141,18 +174,19 @@ def metric_named(name: str, kind: str) -> Metric:
 
 
 def all_figures(kind: str, y: NDArray[Any], predicted: Numbers, weights: Weights = None) -> dict[str, float]:
-    """Return every metric of a kind by name.
+    """Return every metric of a kind, "classes", "labels" or "values", by name.
 
     Examples
     --------
     >>> all_figures("values", np.array([1.0, 3.0]), np.array([1.0, 2.0]))["mae"]
     0.5
     """
-    return {name: row.figure(y, predicted, weights) for name, row in METRICS.items() if row.kind == kind}
+    rows = LABEL_METRICS if kind == "labels" else METRICS
+    return {name: row.figure(y, predicted, weights) for name, row in rows.items() if row.kind == kind}
 
 
 def trivial_figures(kind: str, y: NDArray[Any]) -> dict[str, float]:
-    """Return every metric of the answer that looks at no column: each class with its share, or the mean of the values.
+    """Return every metric of the answer that looks at no column: classes, labels with their shares, or the mean value.
 
     Examples
     --------
@@ -160,6 +194,9 @@ def trivial_figures(kind: str, y: NDArray[Any]) -> dict[str, float]:
     0.75
     """
     if kind == "values":
-        return all_figures(kind, y, np.full(len(y), y.mean()))
+        each = [all_figures(kind, column, np.full(len(y), column.mean())) for column in y.reshape(len(y), -1).T]
+        return {name: float(np.mean([found[name] for found in each])) for name in each[0]}
+    if kind == "labels":
+        return all_figures(kind, y, np.tile(y.mean(axis=0), (len(y), 1)))
     shares = np.bincount(y) / len(y)
     return all_figures(kind, y, np.tile(shares, (len(y), 1)))

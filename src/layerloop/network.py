@@ -334,8 +334,9 @@ def _check_inputs(architecture: Architecture, inputs: Inputs) -> None:
 
 
 def _check_classes(architecture: Architecture, classes: Sequence[str]) -> None:
-    """Raise NetworkError unless there is one name for each output, where there are names at all."""
-    if classes and len(classes) != architecture.n_out:
+    """Raise NetworkError unless there are no names, one for each output, or two for a single yes or no."""
+    yes_or_no = architecture.head == "sigmoid" and architecture.n_out == 1 and len(classes) == 2
+    if classes and len(classes) != architecture.n_out and not yes_or_no:
         raise NetworkError(f"{len(classes)} class names, but the network has {architecture.n_out} outputs")
     if len(set(classes)) != len(classes):
         raise NetworkError(f"class names must differ from one another, got {list(classes)}")
@@ -586,7 +587,8 @@ def class_indices(m: Chain, y: ArrayLike, rows: int) -> NDArray[np.int64]:
     labels = as_array(y, "y")
     if m.classes and labels.dtype.kind in "UO":
         labels = _named(labels, m.classes)
-    targets = checked_targets(labels, m.architecture.n_out, m.dtype, kind="classes", rows=rows)
+    width = max(m.architecture.n_out, len(m.classes))  # a single yes or no has two classes
+    targets = checked_targets(labels, width, m.dtype, kind="classes", rows=rows)
     return (targets.argmax(axis=1) if targets.ndim == 2 else targets).astype(np.int64)
 
 
@@ -608,7 +610,18 @@ def accuracy(m: Chain, X: Samples, y: ArrayLike) -> float:
     expect(m, Chain, "the network")
     rows, single = as_rows(X, m.architecture.n_in)
     labels = class_indices(m, _as_batch(y, single), len(rows))
-    return float(np.mean(m(rows).argmax(axis=1) == labels))
+    return float(np.mean(likeliest(m(rows)) == labels))
+
+
+def likeliest(outputs: Floats) -> NDArray[np.intp]:
+    """Return the class of each row of outputs: the largest, or whether a single one is above 1/2.
+
+    Examples
+    --------
+    >>> likeliest(np.array([[0.2, 0.8], [0.9, 0.1]])).tolist(), likeliest(np.array([[0.2], [0.9]])).tolist()
+    ([1, 0], [0, 1])
+    """
+    return outputs.argmax(axis=1) if outputs.shape[1] > 1 else (outputs[:, 0] > 0.5).astype(np.intp)
 
 
 def evaluate(

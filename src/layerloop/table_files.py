@@ -18,7 +18,7 @@ import numpy as np
 
 from layerloop.atomic import write_atomically
 from layerloop.data.tables import Lines, guessed_target, need_rows
-from layerloop.data.target_columns import as_number, as_target
+from layerloop.data.target_columns import as_number, as_target, as_targets
 from layerloop.errors import (
     DataFormatError,
     DataNotFoundError,
@@ -163,6 +163,25 @@ def learnable(
     said += [f"{gone:,} of {len(frame):,} rows have no {name!r} and are left out"] if gone else []
     y, found = _labels(table, series, rows, kind, classes)
     return Learnable(frame.without(name)[rows], y, found, name, rows, (*table.said, *said))
+
+
+def several_learnable(table: TableFile, targets: Sequence[str], kind: str) -> Learnable:
+    """Return the rows of a table with several targets (n, k): labels of 0 and 1, or values.
+
+    Raises
+    ------
+    InputError, LabelError, NonFiniteInputError
+        No such column; text or gaps in it; labels that are neither 0 nor 1.
+    """
+    frame, columns = table.frame, []
+    for name in targets:
+        series = frame.column(name)
+        if series.kind not in ("number", "flag"):
+            raise InputError(f"{table.path}: the target {name!r} holds {series.kind}; several targets are numbers")
+        columns.append(series.values.astype(np.float64))
+        frame = frame.without(name)
+    read = as_targets(np.stack(columns, axis=1), kind, where=table.place, names=targets)
+    return Learnable(frame, read.y, kind, ",".join(targets), np.arange(len(read.y)), table.said)
 
 
 def _labels(

@@ -233,7 +233,7 @@ BAD_NPZ = {
     "no X": ({"xs": X, "y": Y}, DataFormatError, r"no array X; it holds xs, y.*np\.savez"),
     "X twice": ({"X": X, "data": X, "y": Y}, DataFormatError, "X and data, which both mean X"),
     "lengths": ({"X": X, "y": Y[:3]}, ShapeError, r"X has 4 rows, so y must have shape \(4,\), got \(3,\)"),
-    "one-hot": ({"X": X, "y": np.eye(4)}, ShapeError, r"got \(4, 4\)"),
+    "y of cubes": ({"X": X, "y": np.zeros((4, 2, 2))}, ShapeError, r"got \(4, 2, 2\)"),
     "test width": (
         {"x_train": X, "y_train": Y, "x_test": X[:, :2], "y_test": Y},
         ShapeError,

@@ -73,7 +73,7 @@ def test_a_recipe_that_cannot_be_followed_is_found_before_any_data(
 def test_the_defaults_are_the_run_of_the_notes() -> None:
     task = prepare(read("digits"), read("digits", "test"), Recipe())
     assert repr(task.m) == "Chain(Dense(64, 32, sigmoid), Dense(32, 10), softmax)  # 2,410 parameters"
-    assert (task.loss, repr(task.rule)[:5], task.rule.rate) == ("crossentropy", "Adam(", 1e-3)
+    assert (str(task.loss), repr(task.rule)[:5], task.rule.rate) == ("crossentropy", "Adam(", 1e-3)
     assert (task.loader.batchsize, task.done, task.target) == (128, [], (0.0, 1.0))
 
 
@@ -88,7 +88,7 @@ def test_the_defaults_are_the_run_of_the_notes() -> None:
     ],
 )
 def test_the_loss_is_that_of_target_and_head(data: Dataset, settings: dict, loss: str) -> None:
-    assert prepare(data, None, Recipe(**settings)).loss == loss
+    assert prepare(data, None, Recipe(**settings)).loss.name == loss
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from layerloop.cli import options as opt
 from layerloop.cli import tables
 from layerloop.data import has_test, read_rows, scaled
 from layerloop.errors import InputError, LabelError, SettingError
-from layerloop.estimators.answers import answers_of, columns_of_answers, figures_of_estimator
+from layerloop.estimators.answers import answers_of, columns_of_answers, figures_of_estimator, kind_of_estimator
 from layerloop.frames import rows_of
 from layerloop.metrics import trivial_figures
-from layerloop.table_files import is_table, learnable, read_table_file, write_table_file
+from layerloop.table_files import is_table, learnable, read_table_file, several_learnable, write_table_file
 
 if TYPE_CHECKING:
     import argparse
@@ -22,13 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from layerloop.cli.terminal import Terminal
+    from layerloop.table_files import Learnable
 
 ARRAYS = (".npy", ".npz")
-
-
-def kind_of(model: Any) -> str:
-    """Return whether an estimator predicts "classes" or "values"."""
-    return "classes" if hasattr(model, "classes_") else "values"
 
 
 def record_of(model: Any) -> dict[str, Any]:
@@ -44,16 +40,15 @@ def known_rows(model: Any, data: str, given: argparse.Namespace, terminal: Termi
     InputError, LabelError
         The target is not what the model predicts.
     """
-    kind = kind_of(model)
+    kind = kind_of_estimator(model)
     classes = model.classes_ if kind == "classes" else None
     if is_table(data):
-        table = read_table_file(data)
-        found = learnable(table, given.target or record_of(model).get("target"), kind, classes)
+        found = _of_table_file(model, data, given.target or record_of(model).get("target"), kind)
         for sentence in found.said:
             terminal.say(f"{data}: {sentence}")
         return found.X, found.y
     split = given.split or ("test" if has_test(data) else "train")
-    read = opt.read_data(data, split, given, terminal, target=given.target)
+    read = opt.read_data(data, split, given, terminal, target=given.target, kind=None if kind == "classes" else kind)
     if read.kind != kind:
         raise InputError(f"the target of {data} holds {read.kind}, but the model predicts {kind}")
     if classes is None:
@@ -63,6 +58,18 @@ def known_rows(model: Any, data: str, given: argparse.Namespace, terminal: Termi
     if missing:
         raise LabelError(f"{data}: {missing[0]!r} is none of the model's classes: {', '.join(places)}")
     return scaled(read), classes[[places[name] for name in read.classes]][read.y]
+
+
+def _of_table_file(model: Any, path: str, target: str | None, kind: str) -> Learnable:
+    """Return the rows of a table with their target, or several of them, a,b,c."""
+    table = read_table_file(path)
+    outputs = len(model.classes_) if kind == "labels" else getattr(model, "n_outputs_", 1)
+    if kind == "classes" or (kind == "values" and outputs == 1):
+        return learnable(table, target, kind, model.classes_ if kind == "classes" else None)
+    names = [name.strip() for name in (target or "").split(",")]
+    if len(names) != outputs:
+        raise InputError(f"{path}: the model predicts {outputs} {kind}: name as many columns, --target a,b,c")
+    return several_learnable(table, names, kind)
 
 
 def sample_of(
@@ -85,9 +92,9 @@ def evaluate(model: Any, given: argparse.Namespace, terminal: Terminal) -> int:
         found = figures_of_estimator(model, X, y)
     except InputError as error:
         raise InputError(f"{given.data}: {error}") from None
-    kind = kind_of(model)
+    kind = kind_of_estimator(model)
     trivial = trivial_figures(kind, np.searchsorted(model.classes_, y) if kind == "classes" else y)
-    without = "shares of the classes" if kind == "classes" else "mean"
+    without = {"classes": "shares of the classes", "labels": "shares of the labels"}.get(kind, "mean")
     terminal.say(tables.figures_text(found, trivial, without))
     terminal.say(f"({describe.count(len(y), 'row')})")
     terminal.result({"model": given.model, "data": given.data, "rows": len(y), **found, "trivial": trivial})
@@ -106,13 +113,26 @@ def _predicted(model: Any, text: str, given: argparse.Namespace, terminal: Termi
     if text.removeprefix("-").isdecimal():
         if given.data is None:
             raise SettingError(f"{text} is the number of a row: say of which table with --data")
-        X, label, name = sample_of(model, given.data, int(text), given, terminal)
-        return [{"input": name, **answers_of(model, X)[0], "label": label.item()}]
+        return [_of_row(model, int(text), given, terminal)]
     if text.lower().endswith(ARRAYS):
         return _named(text, answers_of(model, read_rows(text)))
     if not is_table(text):
         raise InputError(f"{text}: this model was trained on a table; give it a table, an array or a row number")
     return _of_table(model, text, given, terminal)
+
+
+def _of_row(model: Any, index: int, given: argparse.Namespace, terminal: Terminal) -> dict[str, Any]:
+    """Return the answer to a row of --data, beside its own label where it has one."""
+    try:
+        X, label, name = sample_of(model, given.data, index, given, terminal)
+    except InputError:  # such as a table of new rows, which have no label yet
+        if given.target is not None or not is_table(given.data):
+            raise
+        frame = read_table_file(given.data).frame
+        if not 0 <= index < len(frame):
+            raise InputError(f"{given.data} has rows 0 to {len(frame) - 1}; there is no row {index}") from None
+        return {"input": f"{given.data} row {index}", **answers_of(model, frame[[index]])[0]}
+    return {"input": name, **answers_of(model, X)[0], "label": label.tolist()}
 
 
 def _of_table(model: Any, text: str, given: argparse.Namespace, terminal: Terminal) -> list[dict[str, Any]]:

@@ -1,13 +1,19 @@
-"""Print the figures of a saved model on a data set: loss, and accuracy or R2; all of them of a table's estimator."""
+"""Print the figures of a saved model on a data set: loss, and accuracy or R2; all of them of a table's estimator.
+
+Of several labels at once: how often all are right, micro and macro F1, log-loss, Hamming loss.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from layerloop import describe
 from layerloop.cli import estimator
 from layerloop.cli import options as opt
 from layerloop.cli.terminal import Terminal
+from layerloop.metrics import all_figures
 from layerloop.models import load
 from layerloop.network import Chain, evaluate
 
@@ -37,6 +43,9 @@ def run(given: argparse.Namespace) -> int:
         return estimator.evaluate(m, given, terminal)
     data, split = opt.known_data(m, given.data, given, terminal)
     figures = evaluate(m, data.X, data.y, opt.loss_of(m))
+    if data.kind == "labels":
+        del figures["accuracy"]  # of single entries: 1 less the Hamming loss
+        figures |= all_figures("labels", data.y, m(data.X).astype(np.float64))
     words = "  ".join(f"{name} {describe.figure(value)}" for name, value in sorted(figures.items()))
     terminal.say(f"{words}  ({describe.count(len(data.X), 'row')})")
     terminal.result({"model": given.model, "data": given.data, "split": split, "rows": len(data.X), **figures})

@@ -51,7 +51,7 @@ def add_seed(parser: Container, what: str) -> None:
 
 def add_target(parser: Container) -> None:
     """Add --target."""
-    parser.add_argument("--target", metavar="COLUMN", help="the column of a table that is to be predicted")
+    parser.add_argument("--target", metavar="COLUMN", help="the column of a table that is to be predicted; or a,b,c")
 
 
 def add_host(parser: Container) -> None:
@@ -129,7 +129,7 @@ def known_data(m: Chain, data: str, given: argparse.Namespace, terminal: Termina
     target, kind = given.target, kind_of(m)
     if target is None and m.record.get("target") is not None and data not in NAMES and not data.endswith(".npz"):
         target = str(m.record["target"])
-    classes = m.classes or None if kind == "classes" else None
+    classes = m.classes or None if kind in ("classes", "labels") else None
     found = read_data(data, split, given, terminal, target=target, kind=kind, classes=classes, image=m.inputs.image)
     if found.kind != kind:
         raise InputError(f"the target of {data} holds {found.kind}, but the model predicts {kind}")
@@ -151,9 +151,14 @@ def row_of(data: Dataset, split: str, index: int) -> tuple[NDArray[np.generic], 
     InputError
         When there is no such row.
     """
-    if not 0 <= index < len(data.X):
-        raise InputError(f"{data.name} has {split} rows 0 to {len(data.X) - 1}; there is no row {index}")
-    return data.X[index], data.y[index].item()
+    return checked_row(data.X, data.name, split, index), data.y[index].tolist()
+
+
+def checked_row(X: NDArray[np.generic], name: str, split: str, index: int) -> NDArray[np.generic]:
+    """Return a row, once it is sure that there is one of this number."""
+    if not 0 <= index < len(X):
+        raise InputError(f"{name} has {f'{split} rows'.strip()} 0 to {len(X) - 1}; there is no row {index}")
+    return np.asarray(X[index])
 
 
 def row_name(data: str, split: str, index: int) -> str:
@@ -180,6 +185,6 @@ def aligned(m: Chain, data: Dataset) -> Dataset:
     if X.shape[1] != m.architecture.n_in:
         raise InputError(f"{data.name} has {X.shape[1]} numbers per row, the model takes {m.architecture.n_in}")
     y = data.y
-    if m.classes and data.classes and tuple(m.classes) != tuple(data.classes):
+    if data.kind == "classes" and m.classes and data.classes and tuple(m.classes) != tuple(data.classes):
         y = class_indices(m, np.asarray(data.classes, dtype=object)[data.y], len(data.y))
     return replace(data, X=X, y=y, classes=m.classes or data.classes)

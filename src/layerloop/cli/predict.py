@@ -17,13 +17,18 @@ from layerloop.cli import options as opt
 from layerloop.cli.terminal import Terminal
 from layerloop.data import image_text, read_csv_rows, read_rows, write_csv
 from layerloop.errors import InputError, SettingError
+from layerloop.estimators.answers import by_output
+from layerloop.losses import spec_of
 from layerloop.models import load
 from layerloop.network import Chain
 from layerloop.table_files import ENDINGS as TABLES
+from layerloop.table_files import is_table
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
+
+    from layerloop.data import Dataset
 
 EXAMPLES = """examples:
   layerloop predict mnist-784-32-10.safetensors 0 --data mnist
@@ -41,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--proba", action="store_true", help="all outputs, not only the largest")
     parser.add_argument("--show", action="store_true", help="show pictures as the network sees them")
     opt.add_split(parser)
+    parser.add_argument("--target", metavar="COLUMN", help="of --data: what a row's own label is (default: as trained)")
     opt.add_data_dir(parser)
     opt.add_json(parser)
 
@@ -49,7 +55,6 @@ def run(given: argparse.Namespace) -> int:
     """Print the predictions; return 0."""
     terminal = Terminal(json=given.json)
     m = load(given.model)
-    given.target = None
     _check_out(given)
     if isinstance(m, Chain):
         rows = [row for text in given.input for row in _rows_of(m, text, given, terminal)]
@@ -91,28 +96,59 @@ def _answer(m: Chain, name: str, output: Any) -> dict[str, Any]:
 def _line(row: dict[str, Any], *, proba: bool) -> str:
     """Return a prediction in words."""
     value = row["prediction"]
-    text = f"{row['input']}: {value if isinstance(value, str | bool) else np.round(value, 6).tolist()}"
+    text = f"{row['input']}: {_text(value)}"
     if "lower" in row:
         text += f"  ({row['lower']:.6g} to {row['upper']:.6g})"
     if "probability" in row:
         text += f"  (probability {row['probability']:.4f})"
     if "label" in row:
-        text += f"  label {row['label']}"
+        text += f"  label {_text(row['label'])}"
     if proba and "probabilities" in row:
         text += "".join(f"\n  {name}  {p:.6f}" for name, p in row["probabilities"].items())
     return text
 
 
+def _text(value: Any) -> str:
+    """Return a class, the labels that are there, a value, or several."""
+    if isinstance(value, list):
+        return ", ".join(map(_text, value)) or "none"
+    return f"{np.round(value, 6).item()}" if isinstance(value, float) else str(value)
+
+
 def _of_row(m: Chain, index: int, given: argparse.Namespace, terminal: Terminal) -> dict[str, Any]:
     if given.data is None:
         raise SettingError(f"{index} is the number of a row: say of which data set with --data (such as --data mnist)")
-    data, split = opt.known_data(m, given.data, given, terminal)
+    try:
+        data, split = opt.known_data(m, given.data, given, terminal)
+    except InputError:  # such as a table of new rows, which have no label yet
+        if given.target is not None or not (m.inputs.columns and is_table(given.data)):
+            raise
+        rows = read_csv_rows(given.data, m.inputs.columns).X
+        return _answer(m, opt.row_name(given.data, "", index), m(opt.checked_row(rows, given.data, "", index)))
     x, label = opt.row_of(data, split, index)
     picture = opt.picture_of(data, x)
     if given.show and picture is not None:
         terminal.say(image_text(picture, colour=terminal.colour))
     answer = _answer(m, opt.row_name(given.data, split, index), m(x))
-    return answer | {"label": data.classes[label] if data.kind == "classes" else float(label)}
+    return answer | {"label": _label(data, label)}
+
+
+def _label(data: Dataset, label: Any) -> Any:
+    """Return a row's own label: the name of its class, those of its labels, or its value."""
+    if data.kind == "labels":
+        return [name for name, there in zip(data.classes, label, strict=True) if there]
+    return data.classes[label] if data.kind == "classes" else label
+
+
+def _columns(m: Chain, answers: list[dict[str, Any]], outputs: Any) -> dict[str, list[object]]:
+    """Return what is written beside a table: a column, or one for each label, level of a quantile, or output."""
+    kind = opt.kind_of(m)
+    if kind == "classes" or outputs.shape[1] == 1:
+        return {"prediction": [answer["prediction"] for answer in answers]}
+    loss = opt.loss_of(m)
+    levels = spec_of(loss)["levels"] if loss.startswith("quantile") else ()
+    found = by_output(*(((outputs > 0.5).astype(int), m.classes) if kind == "labels" else (outputs, levels)))
+    return {name: column.tolist() for name, column in found.items()}
 
 
 def _of_image(m: Chain, path: str, given: argparse.Namespace, terminal: Terminal) -> dict[str, Any]:
@@ -139,8 +175,8 @@ def _of_table(m: Chain, path: str, given: argparse.Namespace, terminal: Terminal
     if given.out is None:
         yield from answers
         return
-    columns: dict[str, list[object]] = {"prediction": [answer["prediction"] for answer in answers]}
-    if given.proba and opt.kind_of(m) == "classes":
+    columns = _columns(m, answers, np.asarray(outputs))
+    if given.proba and opt.kind_of(m) != "values":
         for name in answers[0]["probabilities"]:
             columns[f"probability_{name}"] = [answer["probabilities"][name] for answer in answers]
     written = write_csv(given.out, rows, columns)

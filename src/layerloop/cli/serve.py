@@ -11,9 +11,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from layerloop import lab
-from layerloop.cli import estimator
 from layerloop.cli import options as opt
 from layerloop.cli.terminal import Terminal
+from layerloop.estimators.answers import kind_of_estimator
 from layerloop.lab.extra import check_extra
 from layerloop.models import load
 from layerloop.network import Chain
@@ -48,5 +48,5 @@ def run(given: argparse.Namespace) -> int:
         f"-d @rows.json {door.origin}/predict"
     )
     terminal.result({"model": given.model, "address": door.address, "token": door.site.token})
-    door.serve(lab.prediction_app(m, opt.kind_of(m) if isinstance(m, Chain) else estimator.kind_of(m), door.site))
+    door.serve(lab.prediction_app(m, opt.kind_of(m) if isinstance(m, Chain) else kind_of_estimator(m), door.site))
     return 0

@@ -57,14 +57,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--layers", type=opt.widths, metavar="N,N", help="hidden widths, or none (default 32)")
     add("--activation", type=opt.name, metavar="NAME", help=f"of the hidden layers: {_names()}")
     add("--dropout", type=float, metavar="SHARE", help="of the hidden layers' outputs, in training (default 0)")
-    add("--head", type=opt.name, metavar="NAME", help="softmax, modified-softmax, identity (default: by the reading)")
+    add(
+        "--head",
+        type=opt.name,
+        metavar="NAME",
+        help="softmax, modified-softmax, identity (default: by reading and loss)",
+    )
     group = parser.add_argument_group("its training")
     add = group.add_argument
     add(
         "--loss",
         type=opt.name,
         metavar="NAME",
-        help="crossentropy for classes, mse or mae for values (default: by the target)",
+        help="crossentropy, binarycrossentropy; mse, mae, huber:1, quantile:0.1,0.9, poisson (default: by the target)",
     )
     add("--smoothing", type=float, metavar="SHARE", help="of the labels, in training (default 0)")
     add("--class-weight", type=opt.name, metavar="balanced", help="give every class the same total weight")

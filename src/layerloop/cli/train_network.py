@@ -26,7 +26,7 @@ from layerloop.optim import base_of
 from layerloop.plain import plain
 from layerloop.settings import blas_threads
 from layerloop.training import read_history, write_history
-from layerloop.training.recipe import ITERATIONS, RECIPES, Recipe, prepare
+from layerloop.training.recipe import ITERATIONS, RECIPES, Recipe, kind_of_target, prepare
 
 if TYPE_CHECKING:
     import argparse
@@ -112,7 +112,7 @@ def _is_folder(data: str) -> bool:
 
 def _task(given: argparse.Namespace, recipe: Recipe, terminal: Terminal) -> Task:
     """Read the data and make network and batches."""
-    kind = {None: None, "mse": "values", "mae": "values"}.get(given.loss, "classes")
+    kind = None if given.loss is None else kind_of_target(given.loss)
     data = opt.read_data(given.data, "train", given, terminal, target=given.target, kind=kind)
     test = None
     if has_test(given.data):
@@ -216,7 +216,7 @@ def _facts(
         "stopped": stopped,
         "rows": {"training": len(task.loader.X), **{name: len(X) for name, (X, _) in task.held.items()}},
         "parameters": task.m.architecture.size,
-        "loss": task.loss,
+        "loss": str(task.loss),
         "recipe": {
             **vars(recipe),
             "layers": list(recipe.layers),

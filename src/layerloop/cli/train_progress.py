@@ -10,6 +10,8 @@ from layerloop import describe
 
 if TYPE_CHECKING:
     from layerloop.cli.terminal import Terminal
+    from layerloop.losses import LossSpec
+    from layerloop.network import Chain
     from layerloop.training import Progress
     from layerloop.training.task import Task
 FEW = 10
@@ -20,7 +22,7 @@ def say_task(terminal: Terminal, name: str, task: Task) -> None:
     counts = {"training": len(task.loader.X), **{held: len(X) for held, (X, _) in task.held.items()}}
     rows = ", ".join(f"{count:,} {what}" for what, count in counts.items())
     m = task.m
-    outputs = f"{m.architecture.n_out} classes" if m.classes else "1 value"
+    outputs = _outputs(m, task.loss)
     terminal.say(f"{name}: {rows} rows of {describe.count(m.architecture.n_in, 'number')}, {outputs}")
     for sentence in task.done:
         terminal.say(f"  {sentence}")
@@ -28,6 +30,15 @@ def say_task(terminal: Terminal, name: str, task: Task) -> None:
     if m.architecture.head == "modified_softmax" and m.architecture.last_activation == "sigmoid":
         last = m.classes[-1]
         terminal.say(f"  its scores are positive and class {last} has score 0, so class {last} is never predicted")
+
+
+def _outputs(m: Chain, loss: LossSpec) -> str:
+    """Return what the network says of a row, in words."""
+    if loss.row.targets == "shares":
+        return f"{len(m.classes)} {'classes' if m.architecture.n_out == 1 else 'labels'}"
+    if m.classes:
+        return f"{m.architecture.n_out} classes"
+    return f"{describe.count(loss.levels, 'quantile')} of 1 value" if loss.name == "quantile" else "1 value"
 
 
 def say_figures(terminal: Terminal, task: Task, when: str) -> dict[str, float]:

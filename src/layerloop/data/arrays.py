@@ -257,11 +257,11 @@ def floats(rows: NDArray[np.generic], name: str, skipped: int | None) -> NDArray
 
 
 def checked_lengths(X: NDArray[np.generic], y: NDArray[np.generic] | None, name: str) -> NDArray[np.generic] | None:
-    """Return y as a vector with one entry a row."""
+    """Return y with one entry, or several, a row."""
     if y is None:
         return None
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
-    if y.ndim != 1 or len(y) != len(X):
+    if y.ndim not in (1, 2) or len(y) != len(X):
         raise ShapeError(f"{name}: X has {len(X):,} rows, so y must have shape ({len(X)},), got {y.shape}")
     return y

@@ -23,11 +23,11 @@ class Dataset:
         The set's name, or the file's path.
     X : (n, d) array
         Raw: uint8 for pictures, float32 or float64 for all else.
-    y : (n,) array
-        int64 class indices, or float64 values.
-    kind : "classes" or "values"
+    y : (n,) array, or (n, k)
+        int64 class indices, or float64 values; of several targets int64 labels, each 0 or 1, or values.
+    kind : "classes", "labels" or "values"
     classes : tuple of str
-        The name of every class index; empty for values.
+        The name of every class index or label; empty for values.
     scale : float or None
         What one unit of a uint8 X is worth.
     image : (h, w) or None

@@ -11,11 +11,13 @@ from layerloop.data import named
 from layerloop.data.arrays import Arrays, read_npy, read_npz
 from layerloop.data.dataset import Dataset
 from layerloop.data.tables import read_csv
-from layerloop.data.target_columns import as_target
-from layerloop.errors import DataFormatError, DataNotFoundError, InputError, UnknownNameError, did_you_mean
+from layerloop.data.target_columns import Target, as_target, as_targets
+from layerloop.errors import DataFormatError, DataNotFoundError, InputError, LabelError, UnknownNameError, did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from layerloop.data.named import PathLike
 
@@ -46,16 +48,24 @@ def read_arrays(path: Path, split: str, target: object, kind: str | None, classe
     arrays = npy_arrays(path, target) if path.suffix.lower() == ".npy" else npz_arrays(path, target)
     if arrays.y is None:
         raise InputError(f"{path} has no array y: save it with np.savez(file, X=X, y=y)")
-    read_as = as_target(arrays.y, kind, where=lambda i: f"{path}: y in row {i}", classes=classes)
+    read_as = _target(arrays.y, kind, f"{path}: y", classes)
     X, y = arrays.X, read_as.y
     if split == "test" and arrays.X_test is not None and arrays.y_test is not None:
         known = read_as.classes if read_as.kind == "classes" else None
-        where = "{}: y_test in row {}".format
-        read_as = as_target(arrays.y_test, read_as.kind, where=lambda i: where(path, i), classes=classes or known)
+        read_as = _target(arrays.y_test, read_as.kind, f"{path}: y_test", classes or known)
         X, y = arrays.X_test, read_as.y
     scale = 1 / 255 if X.dtype == np.uint8 else None
     named = None if target is None else str(target)
     return Dataset(str(path), X, y, read_as.kind, read_as.classes, scale, arrays.image, target=named)
+
+
+def _target(y: NDArray[np.generic], kind: str | None, name: str, classes: Sequence[str] | None) -> Target:
+    """Return what an array y means; one with several columns is several labels, or values."""
+    if y.ndim == 1:
+        return as_target(y, kind, where=lambda i: f"{name} in row {i}", classes=classes)
+    if classes is not None and len(classes) != y.shape[1]:
+        raise LabelError(f"{name} has {y.shape[1]} columns, but the model knows {len(classes)}: {', '.join(classes)}")
+    return as_targets(y, kind, where=lambda i: f"{name} in row {i}", names=classes or ())
 
 
 def npy_arrays(path: Path, target: object) -> Arrays:

@@ -18,7 +18,7 @@ import numpy as np
 
 from layerloop.atomic import write_atomically
 from layerloop.data.idx import opened, read_at_most
-from layerloop.data.target_columns import as_number, as_target
+from layerloop.data.target_columns import Target, as_number, as_target, as_targets
 from layerloop.errors import (
     DataFormatError,
     InputError,
@@ -30,7 +30,7 @@ from layerloop.errors import (
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -82,7 +82,7 @@ def read_csv(
     path : path
         UTF-8, with or without byte-order mark.
     target : str, optional
-        The target column; without it, the one column named target, class, label or y.
+        The target column, or several as "a,b,c"; without it, the one column named target, class, label or y.
     kind : "classes" or "values", optional
         What the target is; otherwise text and at most 20 distinct whole numbers are classes, all else values.
     classes : names, optional
@@ -107,23 +107,46 @@ def read_csv(
     ('rooms', 'area')
     """
     lines = Lines(path, max_bytes)
-    name = target if target is not None else guessed_target(path, lines.header)
-    at = column_of(lines, name)
-    columns = lines.header[:at] + lines.header[at + 1 :]
+    names = (guessed_target(path, lines.header),) if target is None else target_names(lines, target)
+    at = [lines.header.index(name) for name in names]
+    rest = [i for i in range(len(lines.header)) if i not in at]
+    columns = tuple(lines.header[i] for i in rest)
     if not columns:
-        raise ShapeError(f"{path}: besides the target {name!r} there is no column to learn from")
+        raise ShapeError(f"{path}: besides the target {', '.join(map(repr, names))} there is no column to learn from")
     numbers, places = array("d"), array("q")
-    cells: list[str] = []
+    cells: list[list[str]] = []
     for line, row in lines:
-        label = row.pop(at).strip()
-        if label.lower() in MISSING:
-            raise missing(path, line, name, label)
-        numbers.extend(row_numbers(row, columns, f"{path}:{line}", first=not cells))
-        cells.append(label)
+        labels = [row[i].strip() for i in at]
+        for name, label in zip(names, labels, strict=True):
+            if label.lower() in MISSING:
+                raise missing(path, line, name, label)
+        numbers.extend(row_numbers([row[i] for i in rest], columns, f"{path}:{line}", first=not cells))
+        cells.append(labels)
         places.append(line)
     X = np.array(numbers).reshape(need_rows(path, cells), len(columns))
-    read = as_target(cells, kind, where=lambda i: f"{path}:{places[i]}: column {name!r}", classes=classes)
-    return Table(X, read.y, read.kind, read.classes, columns, name, target is None)
+    read = read_targets(cells, kind, names, classes, lambda i: f"{path}:{places[i]}")
+    return Table(X, read.y, read.kind, read.classes, columns, ",".join(names), target is None)
+
+
+def read_targets(
+    cells: list[list[str]],
+    kind: str | None,
+    names: tuple[str, ...],
+    classes: Sequence[str] | None,
+    where: Callable[[int], str],
+) -> Target:
+    """Return the cells of the target columns, row by row, as what they mean."""
+    if len(names) == 1:
+        column = [row[0] for row in cells]
+        return as_target(column, kind, where=lambda i: f"{where(i)}: column {names[0]!r}", classes=classes)
+    numbers = np.empty((len(cells), len(names)))
+    for i, row in enumerate(cells):
+        for j, cell in enumerate(row):
+            number = as_number(cell)
+            if number is None:
+                raise DataFormatError(f"{where(i)}: column {names[j]!r} holds {cell!r}; several targets are numbers")
+            numbers[i, j] = number
+    return as_targets(numbers, kind, where=where, names=names)
 
 
 def read_csv_rows(path: str | os.PathLike[str], columns: Sequence[str], *, max_bytes: int = 1 << 30) -> Rows:
@@ -276,11 +299,15 @@ def guessed_target(path: str | os.PathLike[str], header: Sequence[str]) -> str:
     raise InputError(f"{path}: which column is the target? {why}; state target=NAME. Columns: {', '.join(header)}")
 
 
-def column_of(lines: Lines, name: str) -> int:
-    """Return the place of the column `name`."""
-    if name not in lines.header:
-        raise InputError(f"{lines.path} has no column {name!r}.{did_you_mean(name, lines.header)}")
-    return lines.header.index(name)
+def target_names(lines: Lines, target: str) -> tuple[str, ...]:
+    """Return the target columns: the one of this name, or several with commas between them."""
+    if target in lines.header:
+        return (target,)
+    names = tuple(name.strip() for name in target.split(","))
+    for name in names:
+        if name not in lines.header:
+            raise InputError(f"{lines.path} has no column {name!r}.{did_you_mean(name, lines.header)}")
+    return tuple(dict.fromkeys(names))
 
 
 def row_numbers(row: list[str], columns: Sequence[str], place: str, *, first: bool) -> list[float]:

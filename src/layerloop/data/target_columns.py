@@ -1,4 +1,4 @@
-"""What a target column means: classes, or values."""
+"""What a target means: classes, several labels at once, or values."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from layerloop.errors import DataFormatError, LabelError, NonFiniteInputError, did_you_mean, look_up
+from layerloop.errors import DataFormatError, InputError, LabelError, NonFiniteInputError, did_you_mean, look_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,10 @@ KINDS: Mapping[str, str] = {"classes": "classes", "values": "values"}
 
 @dataclass(frozen=True)
 class Target:
-    """A target column: `kind` "classes" (y: int64 indices, and names) or "values" (y: float64, no names)."""
+    """A target: `kind` "classes" (y: int64 indices, and names) or "values" (y: float64, no names).
+
+    Of several columns it is "labels" (y: int64 of 0 and 1, and the columns' names), or "values".
+    """
 
     kind: str
     y: NDArray[np.generic]
@@ -60,6 +63,8 @@ def as_target(
     >>> as_target(["no", "yes", "no"], where=str)
     Target(kind='classes', y=array([0, 1, 0]), classes=('no', 'yes'))
     """
+    if kind == "labels":
+        raise LabelError(f"{where(0)} is one target, but the model says of several labels whether they are there")
     if kind is not None:
         look_up(KINDS, kind, "kind of target")
     if classes is not None:
@@ -81,6 +86,51 @@ def as_target(
     if kind is None and len(distinct) > MOST_CLASSES:
         return Target("values", numbers, ())
     return Target("classes", y.astype(np.int64), tuple(str(int(value)) for value in distinct))
+
+
+def as_targets(
+    y: NDArray[np.generic],
+    kind: str | None = None,
+    *,
+    where: Callable[[int], str],
+    names: Sequence[str] = (),
+) -> Target:
+    """Return a target of several columns (n, k): labels where all are 0 or 1, else values; one 1 a row means classes.
+
+    Parameters
+    ----------
+    y : (n, k) numbers
+    kind : "classes", "labels", "values" or None
+        With the first two every entry must be 0 or 1.
+    where : row number -> its name, for the messages
+    names : of the columns; by default their numbers
+
+    Raises
+    ------
+    LabelError
+        `kind="classes"` with something else than 0 and 1.
+    InputError, NonFiniteInputError
+        Text, NaN or infinity.
+
+    Examples
+    --------
+    >>> as_targets(np.array([[1, 0, 1], [0, 0, 1]]), where=str).kind, as_targets(np.eye(3), where=str).kind
+    ('labels', 'classes')
+    """
+    if y.dtype.kind in "US":
+        raise InputError(f"{where(0)} holds text: several targets at once are numbers, 0 and 1 for labels")
+    numbers = y.astype(np.float64)
+    names = tuple(names) or tuple(map(str, range(y.shape[1])))
+    for column in numbers.T:
+        check_finite(column, where)
+    wrong = np.flatnonzero(((numbers != 0) & (numbers != 1)).any(axis=1))
+    if len(wrong) and kind in ("classes", "labels"):
+        raise LabelError(f"{where(int(wrong[0]))} holds {numbers[wrong[0]].tolist()}: labels are 0 or 1")
+    if len(wrong) or kind == "values":
+        return Target("values", numbers, ())
+    if kind != "labels" and (numbers.sum(axis=1) == 1).all():
+        return Target("classes", numbers.argmax(axis=1), names)
+    return Target("labels", numbers.astype(np.int64), names)
 
 
 def as_numbers(cells: Sequence[str] | NDArray[np.generic]) -> tuple[NDArray[np.float64], list[int]]:

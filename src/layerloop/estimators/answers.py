@@ -6,17 +6,27 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from layerloop.errors import LabelError
+from layerloop.errors import LabelError, ShapeError
 from layerloop.metrics import all_figures
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
+
+
+def kind_of_estimator(model: Any) -> str:
+    """Return whether an estimator predicts "classes", "labels" (any number of them at once) or "values"."""
+    if not hasattr(model, "classes_"):
+        return "values"
+    several = getattr(getattr(model, "_label_binarizer", None), "y_type_", "") == "multilabel-indicator"
+    return "labels" if several else "classes"
 
 
 def columns_of_answers(model: Any, X: Any) -> dict[str, NDArray[Any]]:
     """Return `prediction`, and `probability_...` of each class or, where there are intervals, `lower` and `upper`.
 
-    Where a row may have several labels at once, `prediction` is an object array of lists, those of more than one half.
+    Of several labels at once, or several values, there is a `prediction_...` for each; that of a label is 0 or 1.
 
     Parameters
     ----------
@@ -31,25 +41,28 @@ def columns_of_answers(model: Any, X: Any) -> dict[str, NDArray[Any]]:
     {'prediction': array([2.])}
     """
     if not hasattr(model, "classes_"):
-        found = {"prediction": np.asarray(model.predict(X))}
+        predicted = np.asarray(model.predict(X))
+        found = by_output(predicted) if predicted.ndim > 1 else {"prediction": predicted}
         if getattr(model, "interval_", None) is not None:
             found["lower"], found["upper"] = model.predict_interval(X).T
         return found
     p = model.predict_proba(X)
-    shares = {f"probability_{name}": p[:, k] for k, name in enumerate(model.classes_)}
     classes = np.asarray(model.classes_)
-    return {"prediction": _of_several(classes, p) if _takes_several(model) else classes[p.argmax(axis=1)], **shares}
+    shares = {f"probability_{name}": p[:, k] for k, name in enumerate(classes)}
+    if kind_of_estimator(model) == "labels":
+        return by_output((p > 0.5).astype(int), classes.tolist()) | shares
+    return {"prediction": classes[p.argmax(axis=1)], **shares}
 
 
-def _takes_several(model: Any) -> bool:
-    """Whether a row may have several of the classes at once."""
-    return getattr(getattr(model, "_label_binarizer", None), "y_type_", "") == "multilabel-indicator"
+def by_output(predicted: NDArray[Any], names: Sequence[Any] = ()) -> dict[str, NDArray[Any]]:
+    """Return a column for each output (n, k), under its name or number.
 
-
-def _of_several(classes: NDArray[Any], p: NDArray[Any]) -> NDArray[Any]:
-    found = np.empty(len(p), object)
-    found[:] = [classes[row > 0.5].tolist() for row in p]
-    return found
+    Examples
+    --------
+    >>> list(by_output(np.zeros((2, 2)))), list(by_output(np.zeros((2, 2)), ("low", "high")))
+    (['prediction_0', 'prediction_1'], ['prediction_low', 'prediction_high'])
+    """
+    return {f"prediction_{name}": predicted[:, k] for k, name in enumerate(names or range(predicted.shape[1]))}
 
 
 def answers_of(model: Any, X: Any) -> list[dict[str, Any]]:
@@ -63,21 +76,28 @@ def answers_of(model: Any, X: Any) -> list[dict[str, Any]]:
     >>> answers_of(DummyClassifier().fit([[0], [0]], ["yes", "yes"]), [[0]])
     [{'prediction': 'yes', 'probability': 1.0, 'probabilities': {'yes': 1.0}}]
     """
-    columns = columns_of_answers(model, X)
-    rows = zip(*(values.tolist() for values in columns.values()), strict=True)
     if not hasattr(model, "classes_"):
-        return [dict(zip(columns, row, strict=True)) for row in rows]
-    names = [str(name) for name in model.classes_]
-    if _takes_several(model):
-        return [{"prediction": some, "probabilities": dict(zip(names, p, strict=True))} for some, *p in rows]
+        found = {"prediction": np.asarray(model.predict(X))}
+        if getattr(model, "interval_", None) is not None:
+            found["lower"], found["upper"] = model.predict_interval(X).T
+        rows = zip(*(values.tolist() for values in found.values()), strict=True)
+        return [dict(zip(found, row, strict=True)) for row in rows]
+    classes, shares = model.classes_.tolist(), np.asarray(model.predict_proba(X)).tolist()
+    named = [dict(zip(map(str, classes), p, strict=True)) for p in shares]
+    if kind_of_estimator(model) == "labels":
+        several = ([name for name, share in zip(classes, p, strict=True) if share > 0.5] for p in shares)
+        return [{"prediction": some, "probabilities": of} for some, of in zip(several, named, strict=True)]
+    likeliest = (classes[p.index(max(p))] for p in shares)
     return [
-        {"prediction": chosen, "probability": max(p), "probabilities": dict(zip(names, p, strict=True))}
-        for chosen, *p in rows
+        {"prediction": one, "probability": max(p), "probabilities": of}
+        for one, p, of in zip(likeliest, shares, named, strict=True)
     ]
 
 
 def figures_of_estimator(model: Any, X: Any, y: Any) -> dict[str, float]:
-    """Return every metric of a fitted estimator on rows with their labels or values.
+    """Return every metric of a fitted estimator on rows with their classes, labels (n, k) or values.
+
+    Of several values a row, each metric is the mean over them.
 
     Raises
     ------
@@ -91,10 +111,22 @@ def figures_of_estimator(model: Any, X: Any, y: Any) -> dict[str, float]:
     1.0
     """
     if not hasattr(model, "classes_"):
-        return all_figures("values", np.asarray(y, np.float64), np.asarray(model.predict(X), np.float64))
+        return _of_values(np.asarray(y, np.float64), np.asarray(model.predict(X), np.float64))
     labels = np.asarray(y)
+    if kind_of_estimator(model) == "labels":
+        return all_figures("labels", labels, np.asarray(model.predict_proba(X), np.float64))
     unknown = np.flatnonzero(~np.isin(labels, model.classes_))
     if len(unknown):
         raise LabelError(f"y, row {unknown[0]}: {labels.tolist()[unknown[0]]!r} is none of the model's classes")
     p = np.asarray(model.predict_proba(X), np.float64)
     return all_figures("classes", np.searchsorted(model.classes_, labels), p)
+
+
+def _of_values(y: NDArray[np.float64], predicted: NDArray[np.float64]) -> dict[str, float]:
+    """Return every metric of values; of several a row, its mean over them."""
+    if y.shape != predicted.shape:
+        raise ShapeError(f"the model gives predictions of shape {predicted.shape}, but y has {y.shape}")
+    if y.ndim == 1:
+        return all_figures("values", y, predicted)
+    each = [all_figures("values", *pair) for pair in zip(y.T, predicted.T, strict=True)]
+    return {name: float(np.mean([found[name] for found in each])) for name in each[0]}

@@ -156,7 +156,7 @@ COUNTS = "rows of a true class, by predicted class; shaded by the share of the c
 
 def _classes(facts: Facts) -> str:
     """The confusion matrix, and how each class fares."""
-    if facts["confusion"] is None:
+    if not facts["per_class"]:
         return ""
     rows = [
         {
@@ -170,6 +170,8 @@ def _classes(facts: Facts) -> str:
         for row in facts["per_class"]
     ]
     table = _table(rows, left=("class",), caption=FOUND)
+    if facts["confusion"] is None:
+        return table
     matrix = _confusion(facts["confusion"], facts["classes"])
     return f'<div class="plots"><div>{matrix}</div><div>{table}</div></div>'
 
@@ -231,7 +233,7 @@ def _mistakes(facts: Facts) -> str:
         return f'<p class="soft">The most confident first.</p><ul class="pictures">{"".join(map(_mistake, rows))}</ul>'
     own = [key for key in rows[0] if key != "cells"]
     shown = [{**{key.replace("_", " "): row[key] for key in own}, **row["cells"]} for row in rows]
-    first = "The most confident first" if facts["kind"] == "classes" else "The largest error first"
+    first = "The most confident first" if facts["kind"] != "values" else "The largest error first"
     return _table(shown, caption=f"{first}; row: its place among these rows, from 0.")
 
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from layerloop import describe
 from layerloop.atomic import check_writable, write_atomically
-from layerloop.errors import InputError, LabelError, ShapeError
-from layerloop.inspection import outcomes
+from layerloop.errors import InputError
+from layerloop.estimators.answers import kind_of_estimator
 from layerloop.inspection.importance import (
     SAMPLES,
     column_names,
@@ -21,32 +21,30 @@ from layerloop.inspection.importance import (
     mean_input_gradient,
     permutation_importance,
 )
+from layerloop.inspection.judged import JUDGES
 from layerloop.inspection.report_page import page
 from layerloop.inspection.reproduce import command_of, made_with, said_of_inputs
 from layerloop.inspection.rows import as_table, cells, take
-from layerloop.inspection.subject import Subject, kind_of, subject_of
+from layerloop.inspection.subject import kind_of, subject_of
 from layerloop.layers import Dense, Dropout
-from layerloop.network import Chain, class_indices, params
+from layerloop.network import Chain, params
 from layerloop.plain import plain
-from layerloop.vocabulary import softmax
 
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
     Say = Callable[[str, float], object]
 
-PICTURES, ROWS = 24, 12  # worst rows that are shown: as pictures, as lines of a table
 UNITS = 64  # first-layer units whose weights are shown
 CELLS = 8  # columns of a worst row that are shown
 SHUFFLED = 2_000  # rows that are shuffled for the importance of columns
 COLUMNS = 200  # columns beyond which nothing is shuffled: each costs as many predictions as there are repeats
 WORK = 40_000_000  # parameters times rows whose input gradients are averaged: about a second
 TIMED = 200  # single rows that are timed
-POINTS = 800  # rows of a scatter
 
 
 @dataclass(frozen=True)
@@ -112,7 +110,7 @@ def report(
     Parameters
     ----------
     model : Chain, or a fitted estimator with `network_`
-        Of one class, or one value, a row.
+        Of one class, several labels, or one value or its quantiles a row.
     X, y
         Rows and their classes or values, as the model takes them.
     history : sequence of dict
@@ -150,14 +148,14 @@ def report(
         raise InputError("a report wants at least one row")
     say("predicting", 0.0)
     record = about.get("record", subject.chain.record)
-    classes = _is_classifier(model, subject)
-    answers = _of_classes(model, subject, X, y, seed) if classes else _of_values(model, X, y, seed)
+    kind = kind_of(subject.chain) if isinstance(model, Chain) else kind_of_estimator(model)
+    answers = JUDGES[kind](model, subject, X, y, seed)
     names = column_names(subject.chain if isinstance(model, Chain) else None, X, columns)
     for row in answers["mistakes"]:
         row.update(_shown(subject.chain, X, row["row"], names))
     facts = {
         "title": about.get("title") or type(model).__name__,
-        "kind": "classes" if classes else "values",
+        "kind": kind,
         "model": _said(model, subject.chain),
         "data": {
             "name": about.get("data"),
@@ -195,82 +193,6 @@ def _said(model: object, m: Chain) -> str:
     networks = getattr(model, "networks_", (m,))
     many = f"{len(networks)} networks, the first " if len(networks) > 1 else ""
     return text if isinstance(model, Chain) else f"{type(model).__name__}: {many}{text}"
-
-
-def _is_classifier(model: object, subject: Subject) -> bool:
-    return hasattr(model, "classes_") or (isinstance(model, Chain) and kind_of(subject.chain) == "classes")
-
-
-def _of_classes(model: Any, subject: Subject, X: Any, y: ArrayLike, seed: int) -> dict[str, Any]:
-    """Return what is said of a classifier."""
-    P = _probabilities(model, X)
-    K = P.shape[1]
-    classes = subject.classes if len(subject.classes) == K else tuple(map(str, range(K)))
-    labels = _labels(model, subject, y, K, len(P))
-    counts = outcomes.confusion(P.argmax(axis=1), labels, K)
-    most = PICTURES if subject.chain.inputs.image is not None else ROWS
-    worst = outcomes.mistakes(P, labels, most)
-    for row in worst:
-        row.update(label=classes[row["label"]], predicted=classes[row["predicted"]])
-    return {
-        "classes": list(classes),
-        "figures": [figure.as_dict() for figure in outcomes.class_figures(P, labels, seed)],
-        "confusion": counts.tolist(),
-        "per_class": outcomes.per_class(counts, classes),
-        "calibration": outcomes.calibration(P, labels),
-        "mistakes": worst,
-        "residuals": None,
-    }
-
-
-def _probabilities(model: Any, X: Any) -> NDArray[np.float64]:
-    """Return probabilities (n, K): of scores their softmax, of a single yes or no both."""
-    if not isinstance(model, Chain):
-        return np.asarray(model.predict_proba(X), np.float64)
-    P = np.asarray(model(X), np.float64)
-    if model.architecture.head == "identity":
-        P = np.asarray(softmax(P) if P.shape[1] > 1 else 1 / (1 + np.exp(-P)), np.float64)
-    return np.hstack([1 - P, P]) if P.shape[1] == 1 else P
-
-
-def _labels(model: object, subject: Subject, y: ArrayLike, K: int, n: int) -> NDArray[np.int64]:
-    """Return class indices (n,)."""
-    values = np.asarray(subject.targets(y))
-    if isinstance(model, Chain) and model.architecture.n_out == K:
-        return class_indices(model, values, n)
-    labels = values.reshape(n) if values.size == n else values
-    if labels.shape != (n,) or not np.isin(labels, range(K)).all():
-        raise LabelError(f"a report wants one class a row, 0 to {K - 1}, got y of shape {values.shape}")
-    return labels.astype(np.int64)
-
-
-def _of_values(model: Any, X: Any, y: ArrayLike, seed: int) -> dict[str, Any]:
-    """Return what is said of a regressor."""
-    predicted = np.asarray(model(X) if isinstance(model, Chain) else model.predict(X), np.float64)
-    true, n = np.asarray(y, np.float64), len(predicted)
-    if predicted.size != n or true.size != n:
-        raise ShapeError(f"a report is of one value a row, got predictions {predicted.shape} and targets {true.shape}")
-    predicted, true = predicted.reshape(n), true.reshape(n)
-    chosen = np.sort(np.random.default_rng(seed).permutation(n)[:POINTS])
-    return {
-        "classes": [],
-        "figures": [figure.as_dict() for figure in outcomes.value_figures(predicted, true, seed)],
-        "confusion": None,
-        "per_class": [],
-        "calibration": None,
-        "mistakes": outcomes.farthest(predicted, true, ROWS),
-        "residuals": {
-            "rows": n,
-            "true": true[chosen].tolist(),
-            "predicted": predicted[chosen].tolist(),
-            **_histogram(predicted - true),
-        },
-    }
-
-
-def _histogram(errors: NDArray[np.float64]) -> dict[str, list[float]]:
-    counts, edges = np.histogram(errors, bins=min(40, max(5, int(np.sqrt(errors.size)))))
-    return {"counts": counts.tolist(), "edges": edges.tolist()}
 
 
 def _shown(m: Chain, X: Any, i: int, names: Sequence[str]) -> dict[str, Any]:

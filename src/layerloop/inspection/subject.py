@@ -125,5 +125,14 @@ def loss_of(m: Chain) -> str:
 
 
 def kind_of(m: Chain) -> str:
-    """Return whether a network predicts "classes" or "values"."""
+    """Return whether a network predicts "classes", "labels" (several yes or no at once) or "values".
+
+    Examples
+    --------
+    >>> from layerloop import Chain, Dense, sigmoid
+    >>> kind_of(Chain(Dense(2, 1), sigmoid)), kind_of(Chain(Dense(2, 3), sigmoid))
+    ('classes', 'labels')
+    """
+    if m.architecture.head == "sigmoid" and m.architecture.n_out > 1:
+        return "labels"
     return "classes" if m.classes or m.architecture.head not in ("identity", "exp") else "values"

@@ -145,7 +145,7 @@ class Desk:
         """
         if self.watch is not None:
             found = copied(self.watch.task.m)
-            found.record.setdefault("loss", self.watch.task.loss)
+            found.record.setdefault("loss", str(self.watch.task.loss))
             return found
         if self.model is None:
             raise InputError("there is no network yet: train one first")

@@ -77,7 +77,7 @@ def _rows(about: dict[str, Any], most: int) -> dict[str, Any]:
 def _answers(kind: str) -> dict[str, Any]:
     answer = _object({"prediction": {"type": ["number", "array"], "items": {"type": "number"}}})
     answer["properties"] |= {end: {"type": "number"} for end in ("lower", "upper")}  # where the model has intervals
-    if kind == "classes":
+    if kind != "values":
         number = {"type": "number", "minimum": 0, "maximum": 1}
         label = {"type": ["string", "number", "boolean", "array"]}  # an array where several may be right at once
         shares = {"type": "object", "additionalProperties": number}

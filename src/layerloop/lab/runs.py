@@ -82,8 +82,9 @@ class Watch:
     def status(self) -> dict[str, Any]:
         """Return where the run stands as plain data."""
         now, m = self.progress, self.task.m
-        found: dict[str, Any] = {"state": self.state, "why": self.why, "data": self.name, "loss_name": self.task.loss}
-        found |= {"model": repr(m).partition("  #")[0], "parameters": m.architecture.size}
+        found: dict[str, Any] = {"state": self.state, "why": self.why, "data": self.name}
+        found |= {"loss_name": str(self.task.loss), "model": repr(m).partition("  #")[0]}
+        found |= {"parameters": m.architecture.size}
         if now is not None:
             shown = self.task.in_units(now)
             found |= {name: getattr(shown, name) for name in ("epoch", "epochs", "step", "steps", "loss", "seconds")}

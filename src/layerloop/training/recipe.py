@@ -12,13 +12,14 @@ from layerloop import describe, optim
 from layerloop.data.batches import DataLoader
 from layerloop.errors import InputError, NetworkError, SettingError, look_up
 from layerloop.layers import ACTIVATIONS, Dropout, known_name
-from layerloop.losses import LOSSES, LossSpec
-from layerloop.network import Chain
+from layerloop.losses import LossSpec, spec_of
+from layerloop.network import Chain, params
 from layerloop.plan import HEADS, fused_name
 from layerloop.preprocessing import Inputs, standardised
 from layerloop.readings import READINGS, classifier, dense_layers, dropped
 from layerloop.settings import float_name, whole
 from layerloop.training.task import Task
+from layerloop.vocabulary import Head
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,8 +32,12 @@ if TYPE_CHECKING:
 
 # A target this many times its own deviation away from zero keeps no three digits of that deviation in float32.
 FARTHEST = {"float32": 1e4, "float64": 1e12}
-# What a file's target serves as it is: one class of several, or one value whose unit the loss follows.
-RECIPE_LOSSES = ("crossentropy", "logitcrossentropy", "mse", "mae")
+# What serves a target as it is read: one class of several, labels that are each yes or no, one value, a count.
+RECIPE_LOSSES = (
+    *("crossentropy", "logitcrossentropy", "binarycrossentropy"),
+    *("mse", "mae", "huber", "quantile", "poisson"),
+)
+HEAD_LOSSES = {"identity": "logitcrossentropy", "sigmoid": "binarycrossentropy", "exp": "poisson"}  # by its head
 SEEN = 2000  # pictures that are looked at to learn how large their drawings are
 LARGEST = 1e150  # of a column to be standardised: squares beyond have no room in float64
 
@@ -47,7 +52,8 @@ class Recipe:
     layers : tuple of int
         Widths of the hidden layers; empty for a single layer.
     activation, head, loss, optimizer : str
-        Rows of the tables; head and loss by default those of the reading and of the kind of target. The optimizer
+        Rows of the tables; head and loss by default those of the reading and of the kind of target. A loss may have its
+        settings with it, "huber:delta=0.5", "quantile:levels=0.1,0.5,0.9" (an output for each level). The optimizer
         may be "lbfgs" too, which has no rate: `epochs` are its iterations over all rows.
     rate : float, optional
         By default the optimiser's own.
@@ -108,11 +114,10 @@ class Recipe:
         self.rule()
         reading = look_up(READINGS, self.reading, "reading")
         known_name(self.activation, ACTIVATIONS, "activation")
-        head = known_name(self.head or reading.head, HEADS, "head")
+        if self.head is not None:
+            known_name(self.head, HEADS, "head")
         if self.loss is not None:
-            fused_name(head, known_name(self.loss, RECIPE_LOSSES, "loss"))
-        if head == "identity" and self.loss == "crossentropy":
-            raise NetworkError("crossentropy takes probabilities: head identity goes with loss logitcrossentropy")
+            self._check_loss(spec_of(self.loss), reading.head)
         if self.smoothing:
             LossSpec("crossentropy", (("smoothing", self.smoothing),))
         for rate in filter(None, (self.dropout, self.input_dropout)):
@@ -127,6 +132,16 @@ class Recipe:
             if not 0 <= getattr(self, name) < 1:
                 raise SettingError(f"the share held out for {name} must be in [0, 1), got {getattr(self, name)!r}")
         float_name(self.dtype)
+
+    def _check_loss(self, loss: LossSpec, usual: str) -> None:
+        """Refuse a loss that is none for a recipe, or that does not go with the head."""
+        known_name(loss.name, RECIPE_LOSSES, "loss")
+        head = self.head or (loss.row.head if loss.row.head in HEAD_LOSSES else usual)
+        fused_name(head, loss.name)
+        if head == "identity" and loss.name == "crossentropy":
+            raise NetworkError("crossentropy takes probabilities: head identity goes with loss logitcrossentropy")
+        if HEAD_LOSSES.get(head, loss.name) != loss.name and (head != "identity" or loss.row.head in HEAD_LOSSES):
+            raise NetworkError(f"head {head} goes with loss {HEAD_LOSSES[head]}, not with {loss}: leave it out")
 
     def rule(self) -> optim.Rule | None:
         """Return the optimiser; None for L-BFGS, which is no step rule."""
@@ -184,30 +199,60 @@ def prepare(data: Dataset, test: Dataset | None, recipe: Recipe) -> Task:
     """
     done: list[str] = []
     loss = _loss(data, recipe)
+    if (recipe.smoothing or recipe.class_weight) and data.kind != "classes":
+        raise SettingError(f"the target of {data.name} holds {data.kind}: smoothing and class_weight are for classes")
+    if recipe.smoothing and "smoothing" not in loss.row.settings:
+        raise SettingError(f"{loss} knows no smoothing of the labels: leave it out, or use crossentropy")
     part, held = _held_out(data, test, recipe, done)
     inputs = _inputs(data, part[0], done)
-    m = _network(data, recipe, inputs)
+    m = _network(data, recipe, inputs, loss)
     target = (0.0, 1.0)
-    if data.kind == "values":
+    if loss.row.unit is not None:
         target = _standard(part[1], data.name, recipe.dtype)
         done.append("the target is standardised while training; every figure is in its own units")
         part, held = _scaled(part, target), {name: _scaled(pair, target) for name, pair in held.items()}
-    if data.kind == "values" and (recipe.smoothing or recipe.class_weight):
-        raise SettingError(f"the target of {data.name} holds values: smoothing and class_weight are for classes")
+    if loss.name == "poisson":
+        _begin_at_mean(m, part[1], data.name)
     weights: Any = {"class_weight": recipe.class_weight} if recipe.class_weight else {}
     loader = DataLoader(part, batchsize=recipe.batch_size, seed=recipe.seed, scale=data.scale, **weights)
     return Task(m, loader, loss, recipe.rule(), held, done, target, recipe.smoothing, recipe.l2 or 0.0)
 
 
-def _loss(data: Dataset, recipe: Recipe) -> str:
+def _loss(data: Dataset, recipe: Recipe) -> LossSpec:
     """Return the loss of the recipe, or the one that fits the target and the head."""
-    if data.kind == "classes":
-        loss = recipe.loss or ("logitcrossentropy" if recipe.head == "identity" else "crossentropy")
-    else:
-        loss = recipe.loss or "mse"
-    if (LOSSES[loss].targets == "values") != (data.kind == "values"):
-        raise NetworkError(f"the target of {data.name} holds {data.kind}, which loss {loss} does not fit: leave it out")
+    usual = {"labels": "binarycrossentropy", "values": "mse"}.get(data.kind, "crossentropy")
+    plain = data.kind == "values" and recipe.head == "identity"
+    by_head = usual if plain else HEAD_LOSSES.get(recipe.head or "", usual)
+    loss = spec_of(recipe.loss or by_head)
+    wanted = {"classes": "classes", "shares": "labels"}.get(loss.row.targets, "values")
+    two = wanted == "labels" and data.kind == "classes" and len(data.classes) == 2
+    if wanted != data.kind and not two:
+        what = f"{len(data.classes)} classes" if wanted == "labels" and data.kind == "classes" else data.kind
+        raise NetworkError(f"the target of {data.name} holds {what}, which loss {loss} does not fit: leave it out")
+    if data.y.ndim > 1 and data.kind == "values":
+        raise InputError(f"{data.name} has {data.y.shape[1]} values a row; a network here is trained on one")
     return loss
+
+
+def kind_of_target(loss: str) -> str:
+    """Return as what a target is to be read for a loss: "classes", which labels are too, or "values".
+
+    Examples
+    --------
+    >>> kind_of_target("huber:delta=2"), kind_of_target("binarycrossentropy")
+    ('values', 'classes')
+    """
+    return "values" if spec_of(loss).row.targets in ("values", "counts") else "classes"
+
+
+def _begin_at_mean(m: Chain, y: NDArray[np.generic], name: str) -> None:
+    """Set the last bias so that the first rates are about the mean count, of whatever size it is."""
+    if y.min() < 0:
+        raise InputError(f"the target of {name} reaches {y.min():g}; poisson is for counts, from 0 on")
+    mean = float(y.astype(np.float64).mean())
+    if mean > 0:
+        bias = params(m)[f"layer{len(m.architecture.layers)}.bias"]
+        bias += np.log(mean)
 
 
 def _held_out(data: Dataset, test: Dataset | None, recipe: Recipe, done: list[str]) -> tuple[Data, dict[str, Data]]:
@@ -218,7 +263,7 @@ def _held_out(data: Dataset, test: Dataset | None, recipe: Recipe, done: list[st
     for stream, (name, share) in enumerate(shares.items()):
         if not share:
             continue
-        out = marked_rows(y, share, np.random.default_rng((recipe.seed, 7, stream)))
+        out = marked_rows(_kinds(y), share, np.random.default_rng((recipe.seed, 7, stream)))
         rows = describe.count(len(y), "row")
         if out.all() or not out.any():
             are = "is" if len(y) == 1 else "are"
@@ -229,6 +274,11 @@ def _held_out(data: Dataset, test: Dataset | None, recipe: Recipe, done: list[st
         held[name] = (X[out], y[out])
         X, y = X[~out], y[~out]
     return (X, y), held
+
+
+def _kinds(y: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Return one number a row to be held out evenly by: of several labels, which of them there are."""
+    return y if y.ndim == 1 else np.unique(y, axis=0, return_inverse=True)[1].reshape(len(y))
 
 
 def marked_rows(y: NDArray[np.generic], share: float, rng: np.random.Generator) -> NDArray[np.bool_]:
@@ -282,14 +332,13 @@ def _lengths(lines: NDArray[np.bool_]) -> NDArray[np.intp]:
     return np.where(lines.any(axis=1), ends - lines.argmax(axis=1), 0)
 
 
-def _network(data: Dataset, recipe: Recipe, inputs: Inputs) -> Chain:
+def _network(data: Dataset, recipe: Recipe, inputs: Inputs, loss: LossSpec) -> Chain:
     n_in = data.X.shape[1]
-    settings = {"seed": recipe.seed, "dtype": recipe.dtype, "inputs": inputs}
-    if data.kind == "classes":
-        if len(data.classes) < 2:
-            raise InputError(
-                f"{data.name} has a single class, {', '.join(data.classes)}; there is nothing to tell apart"
-            )
+    settings: dict[str, Any] = {"seed": recipe.seed, "dtype": recipe.dtype, "inputs": inputs, "classes": data.classes}
+    dropout: dict[str, Any] = {"dropout": recipe.dropout, "input_dropout": recipe.input_dropout}
+    if data.kind == "classes" and len(data.classes) < 2:
+        raise InputError(f"{data.name} has a single class, {', '.join(data.classes)}; there is nothing to tell apart")
+    if loss.row.targets == "classes":
         return classifier(
             recipe.reading,
             n_in,
@@ -297,15 +346,15 @@ def _network(data: Dataset, recipe: Recipe, inputs: Inputs) -> Chain:
             len(data.classes),
             activation=recipe.activation,
             head=recipe.head,
-            dropout=recipe.dropout,
-            input_dropout=recipe.input_dropout,
-            classes=data.classes,
-            **settings,  # type: ignore[arg-type]
+            **dropout,
+            **settings,
         )
-    if recipe.reading != "program" or recipe.head not in (None, "identity"):
-        raise NetworkError("a target of values has neither reading nor head: leave both out")
-    layers = dropped(dense_layers((n_in, *recipe.layers, 1), recipe.activation), recipe.dropout, recipe.input_dropout)
-    return Chain(*layers, **settings)  # type: ignore[arg-type]
+    head = loss.row.head or "identity"
+    if recipe.reading != "program" or recipe.head not in (None, head):
+        raise NetworkError(f"a target of {data.kind} with loss {loss} has neither reading nor head: leave both out")
+    n_out = data.y.shape[1] if data.y.ndim > 1 else loss.levels
+    layers = dropped(dense_layers((n_in, *recipe.layers, n_out), recipe.activation), **dropout)
+    return Chain(*layers, *([] if head == "identity" else [Head(head)]), **settings)
 
 
 def _standard(y: NDArray[np.generic], name: str, dtype: str) -> tuple[float, float]:

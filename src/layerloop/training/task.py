@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from layerloop.losses import LOSSES, LossSpec
 from layerloop.network import Chain, evaluate, params
 from layerloop.training.loop import train
 from layerloop.training.quasi_newton import lbfgs
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from layerloop import optim
     from layerloop.data.batches import DataLoader
+    from layerloop.losses import LossSpec
     from layerloop.training.callbacks import Callback, Progress
     from layerloop.training.history import History
 
@@ -36,7 +36,8 @@ class Task:
     ----------
     m : Chain
     loader : DataLoader
-    loss : str
+    loss : LossSpec
+        As it is reported, in the units of the target.
     rule : Rule or None
         None for L-BFGS, which is no step rule.
     held : dict
@@ -53,7 +54,7 @@ class Task:
 
     m: Chain
     loader: DataLoader
-    loss: str
+    loss: LossSpec
     rule: optim.Rule | None
     held: dict[str, Data]
     done: list[str] = field(default_factory=list)
@@ -78,11 +79,12 @@ class Task:
     @property
     def trained_loss(self) -> LossSpec:
         """What training makes small: the loss, with smoothing where the recipe has it."""
-        return LossSpec(self.loss, (("smoothing", self.smoothing),) if self.smoothing else ())
+        own = self._own_loss
+        return own.with_(smoothing=self.smoothing) if self.smoothing else own
 
     def figures(self, name: str) -> dict[str, float]:
         """Return the figures of held-out data, in the units of the target."""
-        return self._in_units(evaluate(self.m, *self.held[name], loss=self.loss))
+        return self._in_units(evaluate(self.m, *self.held[name], loss=self._own_loss))
 
     def in_units(self, now: Progress) -> Progress:
         """Return the progress of training with every loss in the units of the target."""
@@ -90,9 +92,14 @@ class Task:
         return replace(now, loss=now.loss * self._unit, row=row)
 
     @property
+    def _own_loss(self) -> LossSpec:
+        """The loss of the target as it is while training."""
+        return self.loss.in_units(self.target[1])
+
+    @property
     def _unit(self) -> float:
         """What the loss is multiplied by: a mean of squares has the unit of the target squared; classes have none."""
-        return float(self.target[1] ** (LOSSES[self.loss].unit or 0))
+        return float(self.target[1] ** (self.loss.row.unit or 0))
 
     def _in_units(self, figures: Mapping[str, float]) -> dict[str, float]:
         return {name: value * self._unit if name.endswith("loss") else value for name, value in figures.items()}
