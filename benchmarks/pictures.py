@@ -2,8 +2,8 @@
 
 python benchmarks/pictures.py [--names mnist fashion-mnist] [--seeds 3] [--epochs N] [--json]
 
-The recipe (`layerloop train NAME --recipe pictures`) was chosen on a part of MNIST's training rows; the test rows are
-read once a seed, here. scikit-learn runs once: it takes minutes, and its seeds differ little.
+The recipe (`layerloop train NAME --recipe pictures`), one for both sets, was chosen on parts of their training rows;
+the test rows are read once a seed, here. scikit-learn runs once: it takes minutes, and its seeds differ little.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from layerloop.errors import InputError, NonFiniteInputError, SettingError, ShapeError, UnknownNameError
-from layerloop.preprocessing import Inputs, as_rows, from_dict, standardised, to_dict
+from layerloop.preprocessing import BLOCK, Inputs, as_rows, from_dict, standardised, to_dict
 
 
 def test_floats_in_the_right_type_and_order_are_not_copied() -> None:
@@ -37,6 +37,16 @@ def test_raw_bytes_without_a_scale_are_refused_with_what_to_do() -> None:
 def test_columns_are_centred_and_scaled_after_the_bytes_are_unpacked() -> None:
     inputs = Inputs(scale=0.5, center=(1.0, 2.0), spread=(2.0, 4.0))
     np.testing.assert_array_equal(inputs.apply(np.array([[6, 0]], np.uint8), "float64"), [[1, -0.5]])
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_more_rows_than_are_standardised_at_once_come_out_as_each_alone(dtype: str) -> None:
+    X = np.random.default_rng(0).integers(0, 256, size=(2 * BLOCK + 3, 2), dtype=np.uint8)
+    inputs = Inputs(scale=1 / 255, center=(0.5, 0.25), spread=(0.1, 3.0))
+    rows = inputs.apply(X, dtype)
+    assert rows.dtype == dtype
+    for i in (0, BLOCK - 1, BLOCK, 2 * BLOCK, len(X) - 1):
+        np.testing.assert_array_equal(rows[i : i + 1], inputs.apply(X[i : i + 1], dtype))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e300])

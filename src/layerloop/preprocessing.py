@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+BLOCK = 4096  # rows that are standardised at once, in float64: all of a set of pictures would take a gigabyte
+
 
 @dataclass(frozen=True)
 class Inputs:
@@ -116,6 +118,14 @@ class Inputs:
     def _converted(self, X: NDArray[np.generic] | Csr, dtype: str) -> NDArray[np.floating] | Csr:
         if isinstance(X, Csr):
             return self._converted_sparse(X, dtype)
+        if self.standardises and len(X) > BLOCK:
+            rows = np.empty(X.shape, dtype)
+            for start in range(0, len(X), BLOCK):
+                rows[start : start + BLOCK] = self._dense(X[start : start + BLOCK], dtype)
+            return rows
+        return self._dense(X, dtype)
+
+    def _dense(self, X: NDArray[np.generic], dtype: str) -> NDArray[np.floating]:
         if X.dtype == np.uint8:
             X = self._unpacked(X, dtype)
         elif X.dtype.kind not in "fiub":

@@ -17,7 +17,7 @@ QUICK = ("train", "digits", "--epochs", 2)
 
 def test_a_recipe_is_where_defaults_come_from(run: Callable) -> None:
     lines = run(*QUICK, "--recipe", "pictures", "--layers", "24").lines
-    assert "Chain(Dropout(0.1), Dense(64, 24, relu), Dropout(0.3), Dense(24, 10), softmax)" in lines[1]
+    assert "Chain(Dropout(0.1), Dense(64, 24, gelu), Dropout(0.3), Dense(24, 10), softmax)" in lines[2]
     recipe = load("digits-64-24-10.safetensors").record["recipe"]
     assert (recipe["schedule"], recipe["smoothing"], recipe["epochs"]) == ("one_cycle", 0.1, 2)
 

@@ -187,6 +187,23 @@ def test_blank_pictures_have_a_box_too() -> None:
     assert prepare(blank, None, Recipe()).m.inputs.box == 1
 
 
+def test_centred_pictures_have_mean_0_and_one_deviation_and_keep_what_they_are() -> None:
+    data = pictures(12, 8, n=400)
+    plain, task = prepare(data, None, Recipe()), prepare(data, None, Recipe(centred=True))
+    seen = task.m.inputs.apply(task.loader.X, "float64")
+    np.testing.assert_allclose(seen.mean(axis=0), 0, atol=1e-12)
+    assert len(set(task.m.inputs.spread)) == 1
+    assert np.ptp(seen.std(axis=0)) > 0  # no pixel has a deviation of its own
+    assert task.m.inputs.spread[0] == pytest.approx(task.loader.X.std() / 255, rel=1e-9)
+    assert replace(task.m.inputs, center=(), spread=()) == plain.m.inputs
+    assert any("the mean of the training pictures is taken off" in said for said in task.done)
+
+
+def test_a_table_is_standardised_alike_whether_pictures_are_centred_or_not() -> None:
+    data = classes()
+    assert prepare(data, None, Recipe(centred=True)).m.inputs == prepare(data, None, Recipe()).m.inputs
+
+
 # The units of the target.
 
 
