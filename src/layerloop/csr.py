@@ -92,6 +92,12 @@ class Csr:
         """Return the same places with other values."""
         return Csr(self.starts, self.columns, values, self.width)
 
+    def to_scipy(self) -> Any:
+        """Return the rows as SciPy's `csr_array`, which scikit-learn's and this library's estimators take."""
+        from scipy.sparse import csr_array
+
+        return csr_array((self.values, self.columns, self.starts), shape=self.shape)
+
     def toarray(self) -> NDArray[Any]:
         """Return the rows with their zeros, (n, width)."""
         full = np.zeros(self.shape, self.dtype)

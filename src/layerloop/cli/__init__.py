@@ -38,6 +38,7 @@ ELSEWHERE = {"--lr": "--rate", "--learning-rate": "--rate", "--hidden": "--layer
 # What the library's errors advise, in the words of the command.
 ADVICE = {
     "state target=NAME": "state --target NAME",
+    "state target=FILE": "state --target FILE",
     "such as target=-1": "such as --target -1",
     "leave out target and kind": "leave out --target",
     "use kind='classes'": "train with --loss crossentropy",

@@ -9,7 +9,9 @@ import numpy as np
 from layerloop import describe
 from layerloop.cli import options as opt
 from layerloop.cli import tables
+from layerloop.csr import Csr
 from layerloop.data import has_test, read_rows, scaled
+from layerloop.data.sparse_files import SVMLIGHT
 from layerloop.errors import InputError, LabelError, SettingError
 from layerloop.estimators.answers import answers_of, columns_of_answers, figures_of_estimator, kind_of_estimator
 from layerloop.frames import rows_of
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from layerloop.cli.terminal import Terminal
     from layerloop.table_files import Learnable
 
-ARRAYS = (".npy", ".npz")
+ARRAYS = (".npy", ".npz", *SVMLIGHT)
 
 
 def record_of(model: Any) -> dict[str, Any]:
@@ -48,16 +50,24 @@ def known_rows(model: Any, data: str, given: argparse.Namespace, terminal: Termi
             terminal.say(f"{data}: {sentence}")
         return found.X, found.y
     split = given.split or ("test" if has_test(data) else "train")
-    read = opt.read_data(data, split, given, terminal, target=given.target, kind=None if kind == "classes" else kind)
+    like = (None, model.n_features_in_) if hasattr(model, "n_features_in_") else None
+    read = opt.read_data(
+        data, split, given, terminal, target=given.target, kind=None if kind == "classes" else kind, like=like
+    )
     if read.kind != kind:
         raise InputError(f"the target of {data} holds {read.kind}, but the model predicts {kind}")
     if classes is None:
-        return scaled(read), read.y
+        return _as_taken(scaled(read)), read.y
     places = {str(name): k for k, name in enumerate(classes.tolist())}
     missing = [name for name in read.classes if name not in places]
     if missing:
         raise LabelError(f"{data}: {missing[0]!r} is none of the model's classes: {', '.join(places)}")
-    return scaled(read), classes[[places[name] for name in read.classes]][read.y]
+    return _as_taken(scaled(read)), classes[[places[name] for name in read.classes]][read.y]
+
+
+def _as_taken(X: Any) -> Any:
+    """Return rows as estimators take them: sparse ones as SciPy's."""
+    return X.to_scipy() if isinstance(X, Csr) else X
 
 
 def _of_table_file(model: Any, path: str, target: str | None, kind: str) -> Learnable:
@@ -115,7 +125,7 @@ def _predicted(model: Any, text: str, given: argparse.Namespace, terminal: Termi
             raise SettingError(f"{text} is the number of a row: say of which table with --data")
         return [_of_row(model, int(text), given, terminal)]
     if text.lower().endswith(ARRAYS):
-        return _named(text, answers_of(model, read_rows(text)))
+        return _named(text, answers_of(model, _as_taken(read_rows(text))))
     if not is_table(text):
         raise InputError(f"{text}: this model was trained on a table; give it a table, an array or a row number")
     return _of_table(model, text, given, terminal)

@@ -64,15 +64,15 @@ def _desk(given: argparse.Namespace, terminal: Terminal) -> lab.Desk:
     file = given.data if given.data not in NAMES else None
     shelf = lab.Shelf(file, given.target, given.data_dir)
     if given.model is None:
-        if file:
-            opt.read_data(file, "train", given, terminal, target=given.target)  # what is wrong with it is said now
+        if file:  # what is wrong with it is said now
+            opt.dense(opt.read_data(file, "train", given, terminal, target=given.target))
         return lab.Desk(shelf)
     m = load(given.model)
     name = given.data or m.record.get("data")
     if name is None:
         return lab.Desk(shelf, m)
     data, _ = opt.known_data(m, str(name), given, terminal)
-    return lab.Desk(shelf, m, (data.X, data.y), str(name))
+    return lab.Desk(shelf, m, (opt.dense(data), data.y), str(name))
 
 
 @contextmanager

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from layerloop.csr import Csr
 from layerloop.data.readers import NAMES
 from layerloop.data.sources import has_test, read
-from layerloop.errors import InputError
+from layerloop.errors import InputError, SettingError
 from layerloop.inspection.subject import kind_of as kind_of
 from layerloop.inspection.subject import loss_of as loss_of
 from layerloop.network import class_indices
@@ -106,13 +107,14 @@ def read_data(
     kind: str | None = None,
     classes: tuple[str, ...] | None = None,
     image: tuple[int, int] | None = None,
+    like: tuple[int | None, int] | None = None,
 ) -> Dataset:
     """Return a data set, and say where it lies or that reading it takes a while."""
     if data in NAMES:
         return read(data, split, target=target, data_dir=given.data_dir, say=terminal.tell)
     if Path(data).is_file() and Path(data).stat().st_size > LARGE:
         terminal.tell(f"reading {data} ({Path(data).stat().st_size / 1e6:,.0f} MB)")
-    return read(data, split, target=target, kind=kind, classes=classes, image=image, say=terminal.tell)
+    return read(data, split, target=target, kind=kind, classes=classes, image=image, like=like, say=terminal.tell)
 
 
 def known_data(m: Chain, data: str, given: argparse.Namespace, terminal: Terminal) -> tuple[Dataset, str]:
@@ -127,10 +129,13 @@ def known_data(m: Chain, data: str, given: argparse.Namespace, terminal: Termina
     """
     split = given.split or ("test" if has_test(data) else "train")
     target, kind = given.target, kind_of(m)
-    if target is None and m.record.get("target") is not None and data not in NAMES and not data.endswith(".npz"):
+    if target is None and _has_target_of_training(m, data):
         target = str(m.record["target"])
     classes = m.classes or None if kind in ("classes", "labels") else None
-    found = read_data(data, split, given, terminal, target=target, kind=kind, classes=classes, image=m.inputs.image)
+    found = read_data(
+        data, split, given, terminal,
+        target=target, kind=kind, classes=classes, image=m.inputs.image, like=columns_like(m),
+    )  # fmt: skip
     if found.kind != kind:
         raise InputError(f"the target of {data} holds {found.kind}, but the model predicts {kind}")
     return aligned(m, found), split
@@ -154,11 +159,37 @@ def row_of(data: Dataset, split: str, index: int) -> tuple[NDArray[np.generic], 
     return checked_row(data.X, data.name, split, index), data.y[index].tolist()
 
 
-def checked_row(X: NDArray[np.generic], name: str, split: str, index: int) -> NDArray[np.generic]:
+def dense(data: Dataset) -> NDArray[np.generic]:
+    """Return the rows, for who shows every number of them.
+
+    Raises
+    ------
+    SettingError
+        They are sparse.
+    """
+    if isinstance(data.X, Csr):
+        raise SettingError(f"{data.name} holds sparse rows, which the page does not show: train and report without it")
+    return data.X
+
+
+def _has_target_of_training(m: Chain, data: str) -> bool:
+    """Whether the model's target is that of these data too: a file of targets belongs to its rows alone."""
+    if m.record.get("target") is None or data in NAMES:
+        return False
+    return data == m.record.get("data") or not data.endswith(".npz")
+
+
+def columns_like(m: Chain) -> tuple[int | None, int] | None:
+    """Return how the text that a model was trained on counts its columns, and their number; None for other files."""
+    first = m.record.get("first_column")
+    return (first, m.architecture.n_in) if isinstance(first, int) else None
+
+
+def checked_row(X: NDArray[np.generic] | Csr, name: str, split: str, index: int) -> NDArray[np.generic]:
     """Return a row, once it is sure that there is one of this number."""
     if not 0 <= index < len(X):
         raise InputError(f"{name} has {f'{split} rows'.strip()} 0 to {len(X) - 1}; there is no row {index}")
-    return np.asarray(X[index])
+    return np.asarray(X[[index]].toarray()[0] if isinstance(X, Csr) else X[index])
 
 
 def row_name(data: str, split: str, index: int) -> str:
@@ -181,7 +212,7 @@ def aligned(m: Chain, data: Dataset) -> Dataset:
         missing = [column for column in m.inputs.columns if column not in data.columns]
         if missing:
             raise InputError(f"{data.name} lacks the column {missing[0]!r} that the model was trained on")
-        X = X[:, [data.columns.index(column) for column in m.inputs.columns]]
+        X = np.asarray(X)[:, [data.columns.index(column) for column in m.inputs.columns]]
     if X.shape[1] != m.architecture.n_in:
         raise InputError(f"{data.name} has {X.shape[1]} numbers per row, the model takes {m.architecture.n_in}")
     y = data.y

@@ -16,6 +16,7 @@ from layerloop.cli import estimator
 from layerloop.cli import options as opt
 from layerloop.cli.terminal import Terminal
 from layerloop.data import image_text, read_csv_rows, read_rows, write_csv
+from layerloop.data.sparse_files import SVMLIGHT
 from layerloop.errors import InputError, SettingError
 from layerloop.estimators.answers import by_output
 from layerloop.losses import spec_of
@@ -34,13 +35,13 @@ EXAMPLES = """examples:
   layerloop predict mnist-784-32-10.safetensors 0 --data mnist
   layerloop predict mnist-784-32-10.safetensors seven.png --proba
   layerloop predict prices.safetensors new.csv -o predicted.csv"""
-ARRAYS = (".npy", ".npz")
+ARRAYS = (".npy", ".npz", *SVMLIGHT)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `layerloop predict`."""
     parser.add_argument("model", metavar="MODEL", help="a model file")
-    parser.add_argument("input", metavar="INPUT", nargs="+", help="row number (with --data), image, .csv, .npy, .npz")
+    parser.add_argument("input", metavar="INPUT", nargs="+", help="row number (with --data), image, table or array")
     parser.add_argument("--data", metavar="DATA", help="the data set that row numbers count in, from 0")
     parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="write a table's predictions to this CSV")
     parser.add_argument("--proba", action="store_true", help="all outputs, not only the largest")
@@ -83,7 +84,8 @@ def _rows_of(m: Chain, text: str, given: argparse.Namespace, terminal: Terminal)
     elif text.lower().endswith(TABLES):
         yield from _of_table(m, text, given, terminal)
     elif text.lower().endswith(ARRAYS):
-        yield from (_answer(m, f"{text} row {i}", output) for i, output in enumerate(m(read_rows(text))))
+        rows = read_rows(text, like=opt.columns_like(m))
+        yield from (_answer(m, f"{text} row {i}", output) for i, output in enumerate(m(rows)))
     else:
         yield _of_image(m, text, given, terminal)
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from layerloop.csr import Csr
 
 EXAMPLES = """examples:
   layerloop report mnist-784-32-10.safetensors
@@ -41,7 +42,7 @@ class Held(NamedTuple):
 
     name: str
     part: str
-    X: NDArray[np.generic]
+    X: NDArray[np.generic] | Csr
     y: NDArray[np.generic]
     done: list[str]
 

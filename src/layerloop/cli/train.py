@@ -1,7 +1,7 @@
 """Train on a data set, print as it goes, and save the model.
 
-DATA is mnist, fashion-mnist, digits, a file (.csv, .parquet, .feather, .npz, .npy), or a folder with a sub-folder of
-pictures for each class, or with train/ and test/ of that kind. The defaults are the run of the
+DATA is mnist, fashion-mnist, digits, a file (.csv, .parquet, .feather, .npz, .npy, .svm), or a folder with a
+sub-folder of pictures for each class, or with train/ and test/ of that kind. The defaults are the run of the
 notes, section 7.3: one hidden layer of 32, sigmoid, softmax, cross-entropy, Adam at 0.001, batches of 128, 20 passes.
 The recipe `pictures` is two hidden layers of 512 with dropout and a one-cycle rate, for more than the notes reach;
 a folder gets `photos`, the same with more steps, unless a recipe is named.
@@ -36,6 +36,7 @@ EXAMPLES = """examples:
   layerloop train photos/                   pictures, a sub-folder a class
   layerloop train fashion-mnist --layers 128,64 --activation relu
   layerloop train digits --layers none --optimizer lbfgs --l2 0.001
+  layerloop train texts.npz --target labels.npy --optimizer lazy_adam
   layerloop train table.csv --target price
   layerloop train table.csv --target price --layers 32 --epochs 200"""
 

@@ -117,6 +117,8 @@ def _task(given: argparse.Namespace, recipe: Recipe, terminal: Terminal) -> Task
     test = None
     if has_test(given.data):
         test = opt.read_data(given.data, "test", given, terminal, target=given.target, kind=kind)
+    if given.lab:
+        opt.dense(data)
     if data.guessed:
         terminal.say(f"target: column {data.target!r}, by its name")
     given.target = data.target
@@ -217,6 +219,7 @@ def _facts(
         "rows": {"training": len(task.loader.X), **{name: len(X) for name, (X, _) in task.held.items()}},
         "parameters": task.m.architecture.size,
         "loss": str(task.loss),
+        **({} if task.first_column is None else {"first_column": task.first_column}),
         "recipe": {
             **vars(recipe),
             "layers": list(recipe.layers),

@@ -86,6 +86,28 @@ def read_npy(path: str | os.PathLike[str], *, target: int | None = None, max_byt
     return Arrays(rows, np.ascontiguousarray(array[:, column]))
 
 
+def read_column(path: str | os.PathLike[str], *, max_bytes: int = MOST_BYTES) -> NDArray[np.generic]:
+    """Read a `.npy` file with one entry, or a few, for each row of another file.
+
+    Raises
+    ------
+    DataFormatError
+        As :func:`read_npy`.
+    DataNotFoundError
+        No such file.
+
+    Examples
+    --------
+    >>> read_column("prices.npy").shape  # doctest: +SKIP
+    (506,)
+    """
+    if not Path(path).is_file():
+        raise DataNotFoundError(f"the target file {path} does not exist; name a .npy file with an entry for each row")
+    with opened(path) as file:
+        array = read_array(file, str(path), max_bytes)
+    return array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else array
+
+
 def column_number(array: NDArray[np.generic], target: object, name: str) -> int:
     """Return the target's column counted from 0, after the checks."""
     if array.ndim != 2 or array.shape[1] < 2:

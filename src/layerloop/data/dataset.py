@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from layerloop.csr import Csr
 from layerloop.errors import NonFiniteInputError
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ class Dataset:
     ----------
     name : str
         The set's name, or the file's path.
-    X : (n, d) array
+    X : (n, d) array, or Csr
         Raw: uint8 for pictures, float32 or float64 for all else.
     y : (n,) array, or (n, k)
         int64 class indices, or float64 values; of several targets int64 labels, each 0 or 1, or values.
@@ -42,10 +43,12 @@ class Dataset:
         Whether `target` was taken from the header instead of being stated.
     fit : "stretch" or None
         How a picture of another size is brought to `image`: whole (see `prepare_photo`), or by its ink.
+    first_column : int or None
+        What svmlight's text calls its first column, 0 or 1.
     """
 
     name: str
-    X: NDArray[np.generic]
+    X: NDArray[np.generic] | Csr
     y: NDArray[np.generic]
     kind: str
     classes: tuple[str, ...] = ()
@@ -56,10 +59,13 @@ class Dataset:
     target: str | None = None
     guessed: bool = False
     fit: str | None = None
+    first_column: int | None = None
 
 
-def scaled(data: Dataset) -> NDArray[np.float32]:
+def scaled(data: Dataset) -> NDArray[np.float32] | Csr:
     """Return the rows as float32, pictures in units of their scale."""
+    if isinstance(data.X, Csr):
+        return data.X
     if data.scale is not None:
         rows: NDArray[np.float32] = np.multiply(data.X, np.float32(data.scale), dtype=np.float32)
         return rows

@@ -10,6 +10,7 @@ import numpy as np
 from layerloop.data import named
 from layerloop.data.arrays import Arrays, read_npy, read_npz
 from layerloop.data.dataset import Dataset
+from layerloop.data.sparse_files import SVMLIGHT, read_sparse
 from layerloop.data.tables import read_csv
 from layerloop.data.target_columns import Target, as_target, as_targets
 from layerloop.errors import DataFormatError, DataNotFoundError, InputError, LabelError, UnknownNameError, did_you_mean
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 NAMES = (*named.SOURCES, "digits")
 TABLE_ENDINGS = (".csv", ".csv.gz", ".tsv", ".tsv.gz")
-ENDINGS = (*TABLE_ENDINGS, ".npy", ".npz")
+ENDINGS = (*TABLE_ENDINGS, ".npy", ".npz", *SVMLIGHT)
 
 
 def read_table(path: Path, target: object, kind: str | None, classes: Sequence[str] | None) -> Dataset:
@@ -66,6 +67,19 @@ def _target(y: NDArray[np.generic], kind: str | None, name: str, classes: Sequen
     if classes is not None and len(classes) != y.shape[1]:
         raise LabelError(f"{name} has {y.shape[1]} columns, but the model knows {len(classes)}: {', '.join(classes)}")
     return as_targets(y, kind, where=lambda i: f"{name} in row {i}", names=classes or ())
+
+
+def read_sparse_rows(
+    path: Path, target: object, kind: str | None, classes: Sequence[str] | None, like: tuple[int | None, int] | None
+) -> Dataset:
+    """Return a file of sparse rows as a data set; `like` is how a model counts columns, and how many it takes."""
+    first, width = (None, None) if like is None else like
+    found = read_sparse(path, None if target is None else str(target), first, width)
+    if found.y is None:
+        raise InputError(f"{path} has no array y: put the targets into a .npy file of their own; state target=FILE")
+    read_as = _target(found.y, kind, f"{path}: the target", classes)
+    named = None if target is None else str(target)
+    return Dataset(str(path), found.X, read_as.y, read_as.kind, read_as.classes, target=named, first_column=found.first)
 
 
 def npy_arrays(path: Path, target: object) -> Arrays:

@@ -13,7 +13,8 @@ from layerloop.data.arrays import npz_has_test, read_npy, read_npz
 from layerloop.data.dataset import Dataset, scaled
 from layerloop.data.folders import folder_has_test, read_folder
 from layerloop.data.idx import parse_idx
-from layerloop.data.readers import NAMES, TABLE_ENDINGS, existing_file, read_arrays, read_table
+from layerloop.data.readers import NAMES, TABLE_ENDINGS, existing_file, read_arrays, read_sparse_rows, read_table
+from layerloop.data.sparse_files import is_sparse_npz, is_svmlight, read_sparse
 from layerloop.errors import DataFormatError, DataNotFoundError, InputError, OutputError, look_up
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from layerloop.csr import Csr
     from layerloop.data.named import PathLike, Say
 
 
@@ -36,7 +38,7 @@ def load(
     target: str | int | None = None,
     kind: str | None = None,
     data_dir: PathLike | None = None,
-) -> tuple[NDArray[np.generic], NDArray[np.generic]]:
+) -> tuple[Any, NDArray[np.generic]]:
     """Return (X, y): rows ready for a network, and their classes or values.
 
     Parameters
@@ -48,7 +50,7 @@ def load(
 
     Returns
     -------
-    X : (n, d) float32
+    X : (n, d) float32, or Csr
         Pictures lie in [0, 1].
     y : (n,)
         int64 class indices or float64 values.
@@ -76,10 +78,14 @@ def read(
     kind: str | None = None,
     classes: Sequence[str] | None = None,
     image: tuple[int, int] | None = None,
+    like: tuple[int | None, int] | None = None,
     data_dir: PathLike | None = None,
     say: Say = None,
 ) -> Dataset:
-    """Read a named set (mnist, fashion-mnist, digits), a .csv, .csv.gz, .tsv, .npy or .npz file, or a folder.
+    """Read a named set (mnist, fashion-mnist, digits), a .csv, .csv.gz, .tsv, .npy, .npz or .svm file, or a folder.
+
+    A .npz file may hold a sparse matrix as SciPy's `save_npz` writes it, with `y` beside it or in a .npy file of its
+    own; `.svm`, `.svmlight` and `.libsvm` are svmlight's text. Both stay sparse.
 
     A folder holds a sub-folder of pictures for each class, or `train` and `test` with such sub-folders.
 
@@ -92,13 +98,15 @@ def read(
     split : "train" or "test"
         Of the digits, the first 1,437 rows and the last 360.
     target : str or int, optional
-        The target column of a table, by name, or of a .npy file, by number.
+        The target column of a table, by name, or of a .npy file, by number; of a sparse .npz file the .npy file.
     kind : "classes" or "values", optional
         What the target of a file means, where that is not plain.
     classes : names, optional
         The classes of a trained network; a file's labels are then counted in its order.
     image : (int, int), optional
         Height and width that a folder's pictures are brought to, such as those of a trained network.
+    like : (int, int), optional
+        What a model's svmlight text called its first column, 0 or 1, and how many columns the model takes.
     data_dir : path, optional
         A folder with the files of a named set.
     say : function of str, optional
@@ -137,6 +145,8 @@ def read(
         return Dataset(str(path), photos.X, photos.y, "classes", photos.classes, 1 / 255, photos.image, fit="stretch")
     if path.name.lower().endswith(TABLE_ENDINGS):
         return read_table(path, target, kind, classes)
+    if is_svmlight(path) or is_sparse_npz(path):
+        return read_sparse_rows(path, target, kind, classes, like)
     return read_arrays(path, split, target, kind, classes)
 
 
@@ -158,15 +168,15 @@ def has_test(name_or_path: PathLike) -> bool:
     if Path(name_or_path).is_dir():
         return folder_has_test(Path(name_or_path))
     path = existing_file(name_or_path)
-    return path.suffix.lower() == ".npz" and npz_has_test(path)
+    return path.suffix.lower() == ".npz" and not is_sparse_npz(path) and npz_has_test(path)
 
 
-def read_rows(path: PathLike) -> NDArray[np.generic]:
-    """Return the rows X of a .npy or .npz file, for prediction: a target is not needed, and not looked at.
+def read_rows(path: PathLike, *, like: tuple[int | None, int] | None = None) -> NDArray[np.generic] | Csr:
+    """Return the rows X of a .npy, .npz or .svm file, for prediction: a target is not needed, and not looked at.
 
     Returns
     -------
-    (n, d) array
+    (n, d) array, or Csr
         float32 or float64; uint8 for a stack of uint8 pictures.
 
     Raises
@@ -180,6 +190,8 @@ def read_rows(path: PathLike) -> NDArray[np.generic]:
     (12, 784)
     """
     file = existing_file(path)
+    if is_svmlight(file) or is_sparse_npz(file):
+        return read_sparse(file, None, *(like or ())).X
     if file.suffix.lower() not in (".npy", ".npz"):
         raise DataFormatError(f"{file} holds no array; expected .npy or .npz (for tables use read_csv_rows)")
     return (read_npy(file) if file.suffix.lower() == ".npy" else read_npz(file)).X

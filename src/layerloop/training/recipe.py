@@ -15,9 +15,9 @@ from layerloop.layers import ACTIVATIONS, Dropout, known_name
 from layerloop.losses import LossSpec, spec_of
 from layerloop.network import Chain, params
 from layerloop.plan import HEADS, fused_name
-from layerloop.preprocessing import Inputs, standardised
 from layerloop.readings import READINGS, classifier, dense_layers, dropped
 from layerloop.settings import float_name, whole
+from layerloop.training.recipe_inputs import inputs_for
 from layerloop.training.task import Task
 from layerloop.vocabulary import Head
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from layerloop.data import Dataset
+    from layerloop.preprocessing import Inputs
     from layerloop.training.task import Data
 
 # A target this many times its own deviation away from zero keeps no three digits of that deviation in float32.
@@ -38,8 +39,6 @@ RECIPE_LOSSES = (
     *("mse", "mae", "huber", "quantile", "poisson"),
 )
 HEAD_LOSSES = {"identity": "logitcrossentropy", "sigmoid": "binarycrossentropy", "exp": "poisson"}  # by its head
-SEEN = 2000  # pictures that are looked at to learn how large their drawings are
-LARGEST = 1e150  # of a column to be standardised: squares beyond have no room in float64
 
 
 @dataclass(frozen=True)
@@ -209,7 +208,7 @@ def prepare(data: Dataset, test: Dataset | None, recipe: Recipe) -> Task:
     if recipe.smoothing and "smoothing" not in loss.row.settings:
         raise SettingError(f"{loss} knows no smoothing of the labels: leave it out, or use crossentropy")
     part, held = _held_out(data, test, recipe, done)
-    inputs = _inputs(data, part[0], recipe, done)
+    inputs = inputs_for(data, part[0], done, centred=recipe.centred)
     m = _network(data, recipe, inputs, loss)
     target = (0.0, 1.0)
     if loss.row.unit is not None:
@@ -220,7 +219,9 @@ def prepare(data: Dataset, test: Dataset | None, recipe: Recipe) -> Task:
         _begin_at_mean(m, part[1], data.name)
     weights: Any = {"class_weight": recipe.class_weight} if recipe.class_weight else {}
     loader = DataLoader(part, batchsize=recipe.batch_size, seed=recipe.seed, scale=data.scale, **weights)
-    return Task(m, loader, loss, recipe.rule(), held, done, target, recipe.smoothing, recipe.l2 or 0.0)
+    return Task(
+        m, loader, loss, recipe.rule(), held, done, target, recipe.smoothing, recipe.l2 or 0.0, data.first_column
+    )
 
 
 def _loss(data: Dataset, recipe: Recipe) -> LossSpec:
@@ -293,51 +294,6 @@ def marked_rows(y: NDArray[np.generic], share: float, rng: np.random.Generator) 
     marked = np.zeros(len(y), dtype=bool)
     marked[order] = np.diff(steps) > 0
     return marked
-
-
-def _inputs(data: Dataset, X: NDArray[np.generic], recipe: Recipe, done: list[str]) -> Inputs:
-    if data.scale is not None or data.image is not None:
-        box = data.box
-        if box is None and data.image is not None and data.fit is None:
-            box = _box(X[:SEEN].reshape(-1, *data.image))
-        inputs = Inputs(scale=data.scale, image=data.image, box=box, fit=data.fit)
-        return _centred(inputs, X, done) if recipe.centred or data.fit is not None else inputs
-    largest = float(np.abs(X).max())  # of float32, which has no room for the bound itself
-    if not largest < LARGEST:
-        raise InputError(f"{data.name}: a column reaches {largest:.3g}: rescale it")
-    done.append("every column is brought to mean 0 and standard deviation 1, as it is in the training rows")
-    return standardised(X, data.columns)
-
-
-def _centred(inputs: Inputs, X: NDArray[np.generic], done: list[str]) -> Inputs:
-    """Return inputs that take the mean picture off and divide by one deviation.
-
-    Both matter where few pixels are 0, in photographs and clothes; a digit is read as well without.
-    """
-    unit = 1.0 if inputs.scale is None else inputs.scale
-    deviation = unit * float(X[:: -(-len(X) // SEEN)].std())
-    done.append("the mean of the training pictures is taken off each, and one deviation divides all pixels")
-    center = unit * X.mean(axis=0, dtype=np.float64)
-    return replace(inputs, center=tuple(center.tolist()), spread=(deviation or 1.0,) * len(center))
-
-
-def _box(pictures: NDArray[np.generic]) -> int:
-    """Return the median length of the longer side of the ink, to which a drawing of another size is brought.
-
-    Ink is brighter than a quarter of the brightest: what is fainter does not count in `prepare_image` either.
-    """
-    values = pictures.astype(np.float64)
-    ink = values > 0.25 * values.max()
-    sides = [_lengths(ink.any(axis=axis)) for axis in (1, 2)]
-    longer = int(np.median(np.maximum(*sides)))
-    h, w = ink.shape[1:]
-    return int(min(max(longer, 1), h, w))
-
-
-def _lengths(lines: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Return the length from the first to the last True of each line, 0 where there is none."""
-    ends = lines.shape[1] - lines[:, ::-1].argmax(axis=1)
-    return np.where(lines.any(axis=1), ends - lines.argmax(axis=1), 0)
 
 
 def _network(data: Dataset, recipe: Recipe, inputs: Inputs, loss: LossSpec) -> Chain:

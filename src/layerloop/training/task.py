@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from layerloop.training.callbacks import Callback, Progress
     from layerloop.training.history import History
 
-    Data = tuple[NDArray[np.generic], NDArray[np.generic]]
+    Data = tuple[Any, NDArray[np.generic]]  # rows, an array or sparse, and their targets
 
 HELD = ("validation", "test")  # the names of data that are held out
 
@@ -50,6 +50,8 @@ class Task:
         Of the labels, in training.
     l2 : float
         Of L-BFGS's penalty; that of a step rule is in the rule.
+    first_column : int or None
+        As in the `Dataset`.
     """
 
     m: Chain
@@ -61,6 +63,7 @@ class Task:
     target: tuple[float, float] = (0.0, 1.0)
     smoothing: float = 0.0
     l2: float = 0.0
+    first_column: int | None = None
 
     def train(self, epochs: int, callbacks: Sequence[Callback] = (), watched: Sequence[str] = HELD) -> History:
         """Train the network: in steps over batches, or by L-BFGS, where `epochs` are iterations over all rows at once.
