@@ -76,11 +76,22 @@ def test_no_rows_pass() -> None:
         {"center": (1.0,), "spread": (0.0,)},
         {"center": (1.0,), "spread": (float("inf"),)},
         {"center": (float("nan"),), "spread": (1.0,)},
+        {"image": (4,)},
+        {"image": (4, 4, 4), "fit": "stretch"},
+        {"image": (4, 4, 3)},
     ],
 )
 def test_settings_out_of_range_are_refused(settings: dict[str, object]) -> None:
     with pytest.raises(SettingError, match="Inputs: "):
         Inputs(**settings)  # type: ignore[arg-type]
+
+
+def test_numbers_of_colour_pixels_are_added_up_and_grey_ones_stay() -> None:
+    colour = np.arange(12.0)
+    np.testing.assert_array_equal(Inputs(image=(2, 2, 3), fit="stretch").in_plane(colour), [[3, 12], [21, 30]])
+    np.testing.assert_array_equal(Inputs(image=(3, 4)).in_plane(colour), colour.reshape(3, 4))
+    with pytest.raises(InputError, match="not trained on pictures"):
+        Inputs().in_plane(colour)
 
 
 def test_standardised_columns_have_mean_0_and_deviation_1_and_constant_ones_are_0() -> None:

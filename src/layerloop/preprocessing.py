@@ -37,8 +37,8 @@ class Inputs:
         has centers of 0, which is all that sparse rows can have: their zeros must stay zeros.
     columns : tuple of str
         Names of the columns, in order; empty where they have none.
-    image : (int, int), optional
-        Height and width where a row is a picture, flattened row after row.
+    image : (h, w) or (h, w, 3), optional
+        The shape of a picture, grey or in colour, where a row is one, flattened row after row.
     box : int, optional
         The longest side of the ink in such a picture; see `layerloop.data.prepare_image`.
     fit : "stretch", optional
@@ -59,13 +59,17 @@ class Inputs:
     center: tuple[float, ...] = ()
     spread: tuple[float, ...] = ()
     columns: tuple[str, ...] = ()
-    image: tuple[int, int] | None = None
+    image: tuple[int, ...] | None = None
     box: int | None = None
     fit: str | None = None
 
     def __post_init__(self) -> None:
         if self.scale is not None and not (0 < self.scale < np.inf):
             raise SettingError(f"Inputs: scale must be positive and finite, got {self.scale!r}")
+        if self.image is not None and (len(self.image) not in (2, 3) or self.image[2:] not in ((), (3,))):
+            raise SettingError(f"Inputs: image must be (h, w), or (h, w, 3) in colour, got {self.image!r}")
+        if len(self.image or ()) == 3 and self.fit is None:
+            raise SettingError("Inputs: a picture in colour is a photograph: fit must be 'stretch'")
         if self.fit not in (None, "stretch"):
             raise SettingError(f"Inputs: fit must be 'stretch' or None, got {self.fit!r}")
         if self.spread and not self.center:
@@ -81,7 +85,7 @@ class Inputs:
         return bool(self.center)
 
     def picture(self, image: Any) -> tuple[NDArray[np.uint8], tuple[str, ...]]:
-        """Return a picture (path, PIL image or array) as the network's own are, (h, w) uint8, and what was done.
+        """Return a picture (path, PIL image or array) as the network's own, uint8 of shape `image`, and what was done.
 
         Raises
         ------
@@ -93,8 +97,23 @@ class Inputs:
         if self.image is None:
             raise InputError("the network was not trained on pictures")
         if self.fit == "stretch":
-            return prepare_photo(image, size=self.image)
-        return prepare_image(image, size=self.image, box=self.box or min(self.image))
+            return prepare_photo(image, size=self.image[:2], colour=len(self.image) == 3)  # type: ignore[arg-type]
+        return prepare_image(image, size=self.image, box=self.box or min(self.image))  # type: ignore[arg-type]
+
+    def in_plane(self, values: NDArray[np.generic]) -> NDArray[np.generic]:
+        """Return weights or derivatives of a picture's numbers as (h, w): of a colour pixel the sum of its three.
+
+        That is the weight of, or the derivative in, what all three have in common, its grey.
+
+        Examples
+        --------
+        >>> Inputs(image=(1, 2, 3), fit="stretch").in_plane(np.arange(6.0))
+        array([[ 3., 12.]])
+        """
+        if self.image is None:
+            raise InputError("the network was not trained on pictures")
+        picture = values.reshape(self.image)
+        return picture if picture.ndim == 2 else picture.sum(axis=2)
 
     @overload
     def apply(self, X: NDArray[np.generic], dtype: str) -> NDArray[np.floating]: ...

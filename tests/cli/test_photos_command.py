@@ -13,6 +13,7 @@ from PIL import Image, ImageDraw
 
 from layerloop import load
 from layerloop.data import prepare_photo, read
+from layerloop.data.photos import has_colours
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,10 +48,10 @@ def test_a_folder_is_trained_on_evaluated_and_predicted(run: Callable, tmp_path:
     photos(tmp_path / "photos", 50)
     told = run("train", "photos/", "-o", "m.safetensors", "--json")
     assert told.code == 0, told.err
-    assert "photos: every picture is read in grey at 32 x 32" in told.err
+    assert "photos: every picture is read in colour at 32 x 32" in told.err
     assert json.loads(told.out)["test_accuracy"] >= 0.95
     m = load("m.safetensors")
-    assert (m.classes, m.inputs.image, m.inputs.fit, m.inputs.box) == (("bar", "disc"), (32, 32), "stretch", None)
+    assert (m.classes, m.inputs.image, m.inputs.fit, m.inputs.box) == (("bar", "disc"), (32, 32, 3), "stretch", None)
     photos(tmp_path / "new", 10, seed=1)
     new = run("evaluate", "m.safetensors", "new", "--json")
     assert json.loads(new.out)["accuracy"] >= 0.95
@@ -127,6 +128,67 @@ def test_colour_transparency_and_depth_become_grey_bytes() -> None:
     deep = Image.fromarray(np.full((4, 4), 32768, np.uint16))
     assert prepare_photo(deep, size=(4, 4))[0].tolist() == [[128] * 4] * 4
     assert prepare_photo(np.full((9, 7), 0.2), size=(4, 4))[0].tolist() == [[51] * 4] * 4
+
+
+def coloured(folder: Path, n: int, seed: int = 0) -> Path:
+    """Plain pictures of a red or a green of one brightness, which grey cannot tell apart."""
+    rng = np.random.default_rng(seed)
+    for kind, place in (("red", 0), ("green", 1)):
+        (folder / kind).mkdir(parents=True)
+        for i in range(n):
+            light = int(rng.integers(30, 75))
+            pixels = np.zeros((12, 10, 3), np.uint8)
+            pixels[:, :, place] = round(light / (0.299, 0.587)[place])
+            Image.fromarray(pixels).save(folder / kind / f"{i:02}.png")
+    return folder
+
+
+def test_colour_is_learned_and_the_model_keeps_how_it_reads(run: Callable, tmp_path: Path) -> None:
+    coloured(tmp_path / "set", 20)
+    coloured(tmp_path / "new", 5, seed=1)
+    small = ("--layers", 8, "--rate", 0.01)
+    told = run("train", "set", *small, "--report", "-o", "m.safetensors", "--json")
+    assert "set: every picture is read in colour at 12 x 10" in told.err
+    assert load("m.safetensors").inputs.image == (12, 10, 3)
+    assert json.loads(run("evaluate", "m.safetensors", "new", "--json").out)["accuracy"] == 1
+    grey = run("train", "set", *small, "--no-colour", "-o", "g.safetensors", "--json")
+    assert "set: every picture is read in grey at 12 x 10" in grey.err
+    assert load("g.safetensors").inputs.image == (12, 10)
+    assert json.loads(run("evaluate", "g.safetensors", "new", "--json").out)["accuracy"] < 1
+    shown = run("predict", "m.safetensors", "new/red/00.png", "--show", "--json")
+    assert json.loads(shown.out.splitlines()[-1])["predictions"][0]["prediction"] == "red"
+    assert "each pixel as red, green, blue" in (tmp_path / "m.html").read_text()
+
+
+def test_grey_pictures_saved_in_colour_are_read_in_grey_and_one_colour_decides(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for name in ("a/0.jpg", "a/1.png", "b/2.png", "b/3.webp"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (20, 20), dtype=np.uint8)).convert("RGB").save(tmp_path / name)
+    grey = read(tmp_path)
+    assert (grey.image, grey.X.shape) == ((20, 20), (4, 400))
+    in_colour = read(tmp_path, colour=True)
+    assert (in_colour.image, in_colour.X.shape) == ((20, 20, 3), (4, 1200))
+    np.testing.assert_array_equal(in_colour.X[1].reshape(20, 20, 3)[:, :, 2].ravel(), grey.X[1])
+    Image.new("RGB", (20, 20), "teal").save(tmp_path / "b/4.png")
+    assert read(tmp_path).image == (20, 20, 3)
+    assert read(tmp_path, colour=False).image == (20, 20)
+
+
+def test_a_colour_under_clear_pixels_is_not_seen(tmp_path: Path) -> None:
+    pixels = np.zeros((4, 4, 4), np.uint8)
+    pixels[:, :, 0] = 255
+    Image.fromarray(pixels).save(tmp_path / "clear.png")
+    assert not has_colours(tmp_path / "clear.png")
+    pixels[0, 0, 3] = 255
+    Image.fromarray(pixels).save(tmp_path / "dot.png")
+    assert has_colours(tmp_path / "dot.png")
+
+
+def test_a_choice_of_colours_is_for_folders(run: Callable) -> None:
+    result = run("train", "digits", "--no-colour")
+    assert (result.code, result.err.count("\n")) == (2, 1)
+    assert "--colour and --no-colour are for folders of pictures: digits is none" in result.err
 
 
 def test_a_large_jpeg_gives_what_its_pixels_give(tmp_path: Path) -> None:

@@ -97,6 +97,21 @@ def name(text: str) -> str:
     return text.strip().lower().replace("-", "_")
 
 
+def add_colour(parser: Container) -> None:
+    """Add the option that folders of pictures have."""
+    parser.add_argument(
+        "--colour",
+        action=argparse.BooleanOptionalAction,
+        help="read a folder's pictures in colour, or in grey (default: in colour where any has one)",
+    )
+
+
+def check_colour(given: argparse.Namespace) -> None:
+    """Refuse a choice of colours where there is none."""
+    if given.colour is not None and not Path(given.data).is_dir():
+        raise SettingError(f"--colour and --no-colour are for folders of pictures: {given.data} is none")
+
+
 def read_data(
     data: str,
     split: str,
@@ -106,7 +121,7 @@ def read_data(
     target: str | None = None,
     kind: str | None = None,
     classes: tuple[str, ...] | None = None,
-    image: tuple[int, int] | None = None,
+    image: tuple[int, ...] | None = None,
     like: tuple[int | None, int] | None = None,
 ) -> Dataset:
     """Return a data set, and say where it lies or that reading it takes a while."""
@@ -114,7 +129,8 @@ def read_data(
         return read(data, split, target=target, data_dir=given.data_dir, say=terminal.tell)
     if Path(data).is_file() and Path(data).stat().st_size > LARGE:
         terminal.tell(f"reading {data} ({Path(data).stat().st_size / 1e6:,.0f} MB)")
-    return read(data, split, target=target, kind=kind, classes=classes, image=image, like=like, say=terminal.tell)
+    settings: dict[str, Any] = {"target": target, "kind": kind, "classes": classes, "image": image, "like": like}
+    return read(data, split, **settings, colour=getattr(given, "colour", None), say=terminal.tell)
 
 
 def known_data(m: Chain, data: str, given: argparse.Namespace, terminal: Terminal) -> tuple[Dataset, str]:

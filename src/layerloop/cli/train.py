@@ -98,6 +98,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--epochs", type=int, metavar="N", help="passes over the data (default 20; lbfgs 100; of tables by the rows)")
     opt.add_seed(group, "of weights, order and held-out rows")
     add("--test", type=float, metavar="SHARE", help="held out of a file without a test part (0.2; of tables 0)")
+    opt.add_colour(group)
     add("--every", type=float, default=2.0, metavar="SECONDS", help="report at least so often (default 2)")
     add("-o", "--out", type=Path, metavar="FILE", help="the model file (default: a new name in this folder)")
     add("--report", action="store_true", help="write a page about it beside the model, as layerloop report does")
@@ -120,6 +121,7 @@ def run(given: argparse.Namespace) -> int:
     terminal = Terminal(json=given.json)
     if not given.every > 0:
         raise SettingError(f"--every must be a positive number of seconds, got {given.every:g}")
+    opt.check_colour(given)
     network = [name for name in NETWORK if getattr(given, name) is not None]
     if is_table(given.data) and not network:
         if given.report:

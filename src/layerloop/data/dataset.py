@@ -31,7 +31,7 @@ class Dataset:
         The name of every class index or label; empty for values.
     scale : float or None
         What one unit of a uint8 X is worth.
-    image : (h, w) or None
+    image : (h, w), (h, w, 3) or None
         The shape of a row, when rows are pictures.
     box : int or None
         The length in pixels of the ink's longer side in these pictures (see `prepare_image`).
@@ -53,7 +53,7 @@ class Dataset:
     kind: str
     classes: tuple[str, ...] = ()
     scale: float | None = None
-    image: tuple[int, int] | None = None
+    image: tuple[int, ...] | None = None
     box: int | None = None
     columns: tuple[str, ...] = ()
     target: str | None = None

@@ -5,6 +5,7 @@ Everything is read in the order of names, so that runs repeat; what is left out 
 
 from __future__ import annotations
 
+import math
 import os
 import time
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from layerloop.data.images import FORMATS, picture_errors
-from layerloop.data.photos import prepare_photo
+from layerloop.data.photos import has_colours, prepare_photo
 from layerloop.data.target_columns import known_classes
 from layerloop.errors import DataFormatError, DataNotFoundError, InputError
 
@@ -34,12 +35,12 @@ LAYOUT = "expected a sub-folder of pictures for each class, or train/ and test/ 
 
 @dataclass(frozen=True)
 class Photos:
-    """The pictures of one part: X (n, h * w) uint8, y (n,) class indices, the names of the classes, and (h, w)."""
+    """The pictures of one part: X (n, pixels) uint8, y (n,) class indices, classes, and (h, w) or (h, w, 3)."""
 
     X: NDArray[np.uint8]
     y: NDArray[np.int64]
     classes: tuple[str, ...]
-    image: tuple[int, int]
+    image: tuple[int, ...]
 
 
 def folder_has_test(folder: Path) -> bool:
@@ -55,10 +56,11 @@ def read_folder(
     split: str = "train",
     *,
     classes: Sequence[str] | None = None,
-    image: tuple[int, int] | None = None,
+    image: tuple[int, ...] | None = None,
+    colour: bool | None = None,
     say: Say = None,
 ) -> Photos:
-    """Read every picture of a folder in grey, all of one size.
+    """Read every picture of a folder, all of one size and all in grey or all in colour.
 
     Parameters
     ----------
@@ -67,9 +69,11 @@ def read_folder(
         Which part, where the folder has parts.
     classes : names, optional
         The classes of a trained network, in its order; by default the sub-folders (of the training part), by name.
-    image : (int, int), optional
-        Height and width; by default that of all pictures (of the training part) where they have one of at most
-        32 x 32, and 32 x 32 otherwise.
+    image : (h, w) or (h, w, 3), optional
+        Height and width, and whether in colour; by default the size of all pictures (of the training part) where they
+        have one of at most 32 x 32, and 32 x 32 otherwise.
+    colour : bool, optional
+        Whether in colour, where no `image` says so; by default where any picture (of the training part) has a colour.
     say : function of str, optional
         Hears of progress and of what is left out.
 
@@ -93,25 +97,34 @@ def read_folder(
     first = files_of(folder / "train" if parts else folder, say)
     files = files_of(folder / "test", say) if parts and split == "test" else first
     known = tuple(classes) if classes else tuple(first)
-    size = image or common_size([file for held in first.values() for file in held])
     if image is None:
-        say(f"{folder}: every picture is read in grey at {size[0]} x {size[1]}")
+        image = common_image([file for held in first.values() for file in held], colour)
+        how = "in grey" if len(image) == 2 else "in colour"
+        say(f"{folder}: every picture is read {how} at {image[0]} x {image[1]}")
     names = list(files)
     index = known_classes(names, known, lambda i: str(files[names[i]][0])).y
     counts = [len(files[name]) for name in names]
     rows = [file for name in names for file in files[name]]
-    return Photos(read_pictures(rows, size, str(folder), say), np.repeat(index, counts), known, size)
+    return Photos(read_pictures(rows, image, str(folder), say), np.repeat(index, counts), known, image)
 
 
-def read_pictures(files: list[Path], size: tuple[int, int], name: str, say: Say) -> NDArray[np.uint8]:
-    """Return the pictures as rows (n, h * w), with a report every second."""
-    rows, said = np.empty((len(files), size[0] * size[1]), np.uint8), time.monotonic()
+def read_pictures(files: list[Path], image: tuple[int, ...], name: str, say: Say) -> NDArray[np.uint8]:
+    """Return the pictures as rows (n, pixels), with a report every second."""
+    rows, said = np.empty((len(files), math.prod(image)), np.uint8), time.monotonic()
     for i, file in enumerate(files):
-        rows[i] = prepare_photo(file, size=size)[0].ravel()
+        rows[i] = prepare_photo(file, size=(image[0], image[1]), colour=len(image) == 3)[0].ravel()
         if say and time.monotonic() - said > EVERY:
             say(f"{name}: read {i + 1:,} of {len(files):,} pictures")
             said = time.monotonic()
     return rows
+
+
+def common_image(files: list[Path], colour: bool | None) -> tuple[int, ...]:
+    """Return (h, w), or (h, w, 3) where the pictures are to be read in colour; one with a colour decides for all."""
+    size = common_size(files)
+    if colour is None:
+        colour = any(has_colours(file, size=size) for file in files)
+    return (*size, 3) if colour else size
 
 
 def common_size(files: list[Path]) -> tuple[int, int]:

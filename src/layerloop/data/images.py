@@ -49,12 +49,14 @@ LUMA = np.array([0.299, 0.587, 0.114])
 SHADES = np.array(list(" ░▒▓█"))
 
 
-def read_image(path: str | os.PathLike[str], *, least: tuple[int, int] | None = None) -> NDArray[np.uint8]:
+def read_image(
+    path: str | os.PathLike[str], *, least: tuple[int, int] | None = None, colour: bool = False
+) -> NDArray[np.uint8]:
     """Read a picture file as uint8: (h, w) grey, (h, w, 3) colour, or (h, w, 4) with transparency.
 
     PNG, JPEG, BMP, GIF (first frame), WEBP and TIFF; turned upright as its camera noted; 16 bits become 8. With
-    `least` a large JPEG is unpacked in grey, at a half, a quarter or an eighth of its size, in a fraction of the time;
-    no side gets shorter than twice the longer side of `least`.
+    `least` a large JPEG is unpacked in grey (unless `colour`), at a half, a quarter or an eighth of its size, in a
+    fraction of the time; no side gets shorter than twice the longer side of `least`.
 
     Raises
     ------
@@ -74,7 +76,7 @@ def read_image(path: str | os.PathLike[str], *, least: tuple[int, int] | None = 
         raise DataNotFoundError(f"cannot read {path}: it does not exist; name a picture file")
     with picture_errors(str(path)), Image.open(path, formats=FORMATS) as picture:
         if least is not None:
-            picture.draft("L", (2 * max(least), 2 * max(least)))
+            picture.draft("RGB" if colour else "L", (2 * max(least), 2 * max(least)))
         picture.load()
         return pixels_of(picture)
 
@@ -139,11 +141,11 @@ def prepare_image(
 
 
 def image_text(x: NDArray[np.generic] | list[list[float]], *, width: int | None = None, colour: bool = False) -> str:
-    """Draw a grey picture with characters, two rows of pixels a line.
+    """Draw a picture in grey with characters, two rows of pixels a line.
 
     Parameters
     ----------
-    x : (h, w) array
+    x : (h, w) or (h, w, 3) array
         uint8, or floats; floats outside [0, 1] are stretched to their own range.
     width : int, optional
         Characters a line; None draws one for each pixel of a row.
@@ -158,7 +160,7 @@ def image_text(x: NDArray[np.generic] | list[list[float]], *, width: int | None 
     Raises
     ------
     ShapeError, NonFiniteInputError
-        Not two-dimensional, empty, NaN or infinity.
+        Another shape, empty, NaN or infinity.
 
     Examples
     --------
@@ -180,7 +182,7 @@ def image_text(x: NDArray[np.generic] | list[list[float]], *, width: int | None 
 
 
 def save_png(x: NDArray[np.generic], path: str | os.PathLike[str], scale: int = 8) -> Path:
-    """Write a grey picture as PNG, every pixel a square of `scale` x `scale`; whole or not at all.
+    """Write a picture, (h, w) or in colour (h, w, 3), as PNG, each pixel `scale` x `scale`; whole or not at all.
 
     Raises
     ------
@@ -196,7 +198,7 @@ def save_png(x: NDArray[np.generic], path: str | os.PathLike[str], scale: int = 
     """
     from PIL import Image
 
-    pixels = to_bytes(as_grey(x)).repeat(whole(scale, "scale", least=1), axis=0).repeat(scale, axis=1)
+    pixels = to_bytes(as_shown(x)).repeat(whole(scale, "scale", least=1), axis=0).repeat(scale, axis=1)
     file = BytesIO()
     Image.fromarray(pixels).save(file, "PNG")
     return write_atomically(path, file.getvalue())
@@ -330,10 +332,16 @@ def check_finite(values: NDArray[np.float64]) -> None:
 
 
 def as_grey(x: Any) -> Grey:
-    """Return a picture to be shown as (h, w) in [0, 1]; floats beyond are stretched to their own range."""
+    """Return a picture to be shown as its brightness (h, w) in [0, 1]."""
+    shown = as_shown(x)
+    return shown if shown.ndim == 2 else shown @ LUMA
+
+
+def as_shown(x: Any) -> Grey:
+    """Return a picture to be shown in [0, 1], (h, w) or (h, w, 3); floats beyond are stretched to their own range."""
     values = np.asarray(x)
-    if values.ndim != 2 or 0 in values.shape:
-        raise ShapeError(f"a grey picture is (h, w), got shape {values.shape}")
+    if values.shape[2:] not in ((), (3,)) or values.ndim < 2 or 0 in values.shape:
+        raise ShapeError(f"a picture is shown grey, (h, w), or in colour, (h, w, 3); got shape {values.shape}")
     if values.dtype == np.uint8:
         return values / 255.0
     if values.dtype.kind not in "fiub":

@@ -77,7 +77,8 @@ def read(
     target: str | int | None = None,
     kind: str | None = None,
     classes: Sequence[str] | None = None,
-    image: tuple[int, int] | None = None,
+    image: tuple[int, ...] | None = None,
+    colour: bool | None = None,
     like: tuple[int | None, int] | None = None,
     data_dir: PathLike | None = None,
     say: Say = None,
@@ -103,8 +104,10 @@ def read(
         What the target of a file means, where that is not plain.
     classes : names, optional
         The classes of a trained network; a file's labels are then counted in its order.
-    image : (int, int), optional
-        Height and width that a folder's pictures are brought to, such as those of a trained network.
+    image : (h, w) or (h, w, 3), optional
+        What a folder's pictures are brought to, such as those of a trained network.
+    colour : bool, optional
+        Whether they are read in colour, where no `image` says so; by default where any has a colour.
     like : (int, int), optional
         What a model's svmlight text called its first column, 0 or 1, and how many columns the model takes.
     data_dir : path, optional
@@ -141,7 +144,7 @@ def read(
     if path.is_dir():
         if target is not None or kind not in (None, "classes"):
             raise InputError(f"the classes of {path} are its sub-folders: leave out a target, and losses of values")
-        photos = read_folder(path, split, classes=classes, image=image, say=say)
+        photos = read_folder(path, split, classes=classes, image=image, colour=colour, say=say)
         return Dataset(str(path), photos.X, photos.y, "classes", photos.classes, 1 / 255, photos.image, fit="stretch")
     if path.name.lower().endswith(TABLE_ENDINGS):
         return read_table(path, target, kind, classes)

@@ -14,12 +14,12 @@ if TYPE_CHECKING:
 NEGATIVE, POSITIVE = np.array([33.0, 102.0, 172.0]), np.array([178.0, 60.0, 24.0])  # blue and orange, on white
 
 
-def grey(values: ArrayLike) -> str:
-    """Return a picture of bytes (h, w) as the address of a PNG.
+def shown(values: ArrayLike) -> str:
+    """Return a picture of bytes, grey (h, w) or in colour (h, w, 3), as the address of a PNG.
 
     Examples
     --------
-    >>> grey([[0, 255]])[:22]
+    >>> shown([[0, 255]])[:22]
     'data:image/png;base64,'
     """
     return _png(np.asarray(values, np.uint8))

@@ -240,7 +240,7 @@ def _mistakes(facts: Facts) -> str:
 def _mistake(row: Facts) -> str:
     text = escape(f"{row['label']} taken for {row['predicted']}")
     below = f'<span class="soft">row {row["row"]:,}, {row["probability"]:.0%} sure</span>'
-    return f'<li><img alt="{text}" src="{pictures.grey(row["picture"])}">{text}<br>{below}</li>'
+    return f'<li><img alt="{text}" src="{pictures.shown(row["picture"])}">{text}<br>{below}</li>'
 
 
 def _inside(facts: Facts) -> str:

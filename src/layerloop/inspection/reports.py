@@ -216,11 +216,11 @@ def _weights(m: Chain) -> dict[str, Any] | None:
     i, first = next(((i, layer) for i, layer in layers if not isinstance(layer, Dropout)), (0, None))
     if m.inputs.image is None or not isinstance(first, Dense) or first.members > 1:
         return None
-    W = params(m).W(i)[:, :-1].astype(np.float64)
+    W = np.stack([m.inputs.in_plane(w) for w in params(m).W(i)[:, :-1].astype(np.float64)])
     return {
         "units": first.n_out,
         "full": float(np.quantile(np.abs(W), 0.995)),
-        "pictures": [w.reshape(m.inputs.image).round(5).tolist() for w in W[:UNITS]],
+        "pictures": W[:UNITS].round(5).tolist(),
     }
 
 
@@ -237,7 +237,7 @@ def _importance(
             seed=seed,
             progress=lambda share: say("input gradients", 0.1 + 0.8 * share),
         )
-        return {"saliency": mean.reshape(m.inputs.image).tolist(), "importance": [], "importance_of": None}
+        return {"saliency": m.inputs.in_plane(mean).tolist(), "importance": [], "importance_of": None}
     chosen = np.sort(np.random.default_rng(seed).permutation(X.shape[0])[:SHUFFLED])
     part, y_part = take(X, chosen), np.asarray(y)[chosen]
     options: dict[str, Any] = {"columns": names, "seed": seed}

@@ -80,9 +80,11 @@ def said_of_inputs(inputs: Inputs, *, columns: bool = True) -> list[str]:
     if inputs.standardises and columns:
         found.append(f"{len(inputs.center)} columns are centred and scaled as the training rows have it")
     if inputs.image is not None:
-        found.append(f"a row is a picture of {inputs.image[0]} x {inputs.image[1]}, row after row")
+        each = ", each pixel as red, green, blue" if len(inputs.image) == 3 else ""
+        found.append(f"a row is a picture of {inputs.image[0]} x {inputs.image[1]}, row after row{each}")
     if inputs.fit == "stretch":
-        found.append("pictures of any size are turned to grey and stretched to it, whole")
+        grey = "" if len(inputs.image or ()) == 3 else "turned to grey and "
+        found.append(f"pictures of any size are {grey}stretched to it, whole")
     if inputs.box is not None:
         found.append(f"drawings are brought to {inputs.box} pixels along their longer side and centred by mass")
     return found

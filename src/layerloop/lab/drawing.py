@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from layerloop.answer import answer_of
-from layerloop.data.images import picture_errors, pixels_of
+from layerloop.data.images import as_grey, picture_errors, pixels_of, to_bytes
 from layerloop.errors import DataFormatError, InputError
 from layerloop.inspection import kind_of
 from layerloop.inspection.trace import trace
@@ -70,9 +70,9 @@ def what_it_sees(m: Chain, image: object) -> dict[str, Any]:
         As `row_of_drawing`.
     """
     x, picture, done = row_of_drawing(m, image)
-    q_1 = trace(m, x).value("q_1")
+    q_1 = m.inputs.in_plane(trace(m, x).value("q_1")).ravel()
     return {
-        "picture": {"size": list(picture.shape), "pixels": text_of(picture)},
+        "picture": {"size": list(picture.shape[:2]), "pixels": text_of(to_bytes(as_grey(picture)))},
         "done": list(done),
         **answer_of(m, m(x), kind_of(m)),
         "gradient": q_1.tolist(),

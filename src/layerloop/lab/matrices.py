@@ -60,7 +60,7 @@ def laid_out(t: Trace, name: str, shape: tuple[int, ...]) -> tuple[int, ...]:
     letter, _, i = name.partition("_")
     image = t.chain.inputs.image
     if name in ("z_1", "q_1") and image and math.prod(image) == math.prod(shape):
-        return image
+        return image[0], math.prod(image[1:])
     if letter == "p" and f"W_{i}" in t.weights.values():
         return tuple(t.value(f"W_{i}").shape)
     return shape if len(shape) != 1 else (1, *shape)

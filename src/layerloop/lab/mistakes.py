@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from layerloop.data.images import as_grey, to_bytes
 from layerloop.inspection import kind_of, outcomes
 from layerloop.lab.pictures import text_of
 from layerloop.network import class_indices
@@ -59,5 +60,5 @@ def _shown(m: Chain, row: NDArray[np.generic]) -> dict[str, Any]:
         names = m.inputs.columns or tuple(f"column {i + 1}" for i in range(len(row)))
         return {"columns": {name: float(value) for name, value in zip(names[:8], row[:8].tolist(), strict=True)}}
     scale = 255 * (m.inputs.scale or 1 / 255) if row.dtype == np.uint8 else 255.0
-    pixels = np.rint(np.clip(row.astype(np.float64) * scale, 0, 255)).astype(np.uint8)
-    return {"picture": {"size": list(m.inputs.image), "pixels": text_of(pixels)}}
+    picture = np.clip(row.astype(np.float64) * scale / 255, 0, 1).reshape(m.inputs.image)
+    return {"picture": {"size": list(picture.shape[:2]), "pixels": text_of(to_bytes(as_grey(picture)))}}

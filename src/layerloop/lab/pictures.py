@@ -81,10 +81,10 @@ def first_weights(m: Chain) -> dict[str, Any] | None:
     weight = parts.get("layer1.weight")
     if m.inputs.image is None or weight is None or weight.shape[0] != np.prod(m.inputs.image):
         return None
-    rows = weight.T[:UNITS].astype(np.float64)
+    rows = np.stack([m.inputs.in_plane(unit).ravel() for unit in weight.T[:UNITS].astype(np.float64)])
     largest = np.maximum(np.abs(rows).max(axis=1, keepdims=True), 1e-30)
     units = np.rint(127.5 + 127.5 * rows / largest).astype(np.uint8)
-    return {"image": list(m.inputs.image), "of": weight.shape[1], "units": [text_of(unit) for unit in units]}
+    return {"image": list(m.inputs.image[:2]), "of": weight.shape[1], "units": [text_of(unit) for unit in units]}
 
 
 def surface(m: Chain, X: NDArray[np.generic], fine: int = FINE) -> dict[str, Any]:
