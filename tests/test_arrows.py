@@ -62,7 +62,7 @@ FOLDERS: dict[str, tuple[str, ...]] = {
         *("mlp_losses", "mlp_network", "mlp_solvers", "mlp_progress", "mlp_validation", "mlp_fit", "mlp_lbfgs"),
         *("mlp_targets", "mlp_bundle", "mlp_base", "mlp_classifier", "mlp_regressor"),
         *("answers", "calibration", "table_features", "table_recipe", "table_network", "table_training", "table_time"),
-        *("intervals", "tabular", "cross_validation", "tuning", "__init__"),
+        *("intervals", "tabular_base", "tabular", "cross_validation", "tuning", "__init__"),
     ),
     "training": (
         "history",
