@@ -62,7 +62,7 @@ FOLDERS: dict[str, tuple[str, ...]] = {
         *("mlp_losses", "mlp_network", "mlp_solvers", "mlp_progress", "mlp_validation", "mlp_fit", "mlp_lbfgs"),
         *("mlp_targets", "mlp_bundle", "mlp_base", "mlp_classifier", "mlp_regressor"),
         *("answers", "calibration", "table_features", "table_recipe", "table_network", "table_training", "table_time"),
-        *("intervals", "tabular_base", "tabular", "cross_validation", "tuning", "__init__"),
+        *("intervals", "tabular_base", "tabular", "photos", "cross_validation", "tuning", "__init__"),
     ),
     "training": (
         "history",
@@ -96,7 +96,7 @@ FOLDERS: dict[str, tuple[str, ...]] = {
         *("broadcast", "pictures", "curve", "runs", "drawing", "mistakes", "matrices", "desk", "app", "__init__"),
     ),
     "cli": (
-        *("terminal", "options", "keeping", "tables", "estimator", "report", "lab", "train_table"),
+        *("terminal", "options", "keeping", "tables", "photos", "estimator", "report", "lab", "train_table"),
         *("train_progress", "train_network", "train", "evaluate", "predict", "cv", "tune", "check", "trace", "data"),
         *("info", "serve"),
         "__init__",

@@ -185,6 +185,53 @@ def test_a_colour_under_clear_pixels_is_not_seen(tmp_path: Path) -> None:
     assert has_colours(tmp_path / "dot.png")
 
 
+def test_a_folder_is_cross_validated(run: Callable, tmp_path: Path) -> None:
+    coloured(tmp_path / "set", 12)
+    told = run("cv", "set", "--folds", 3, "--epochs", 8, "--json")
+    assert (told.code, "fold 3/3" in told.err) == (0, True), told.err
+    found = json.loads(told.out)
+    assert (found["data"], found["task"], len(found["folds"])) == ("set", "classes", 3)
+    assert found["summary"][0]["metric"] == "accuracy"
+    assert found["summary"][0]["mean"] > 0.9
+    again = json.loads(run("cv", "set", "--folds", 3, "--epochs", 8, "--json").out)
+    assert again["folds"] == found["folds"]
+
+
+def test_a_folder_is_searched_and_the_best_network_saved(run: Callable, tmp_path: Path) -> None:
+    coloured(tmp_path / "set", 12)
+    told = run("tune", "set/", "--trials", 2, "--epochs", 6, "--no-colour", "-o", "best.safetensors", "--json")
+    assert told.code == 0, told.err
+    found = json.loads(told.out)
+    assert [row["trial"] for row in found["trials"]] == [0, 1]
+    assert found["trials"][0]["settings"] == {}
+    m = load("best.safetensors")
+    assert (m.classes, m.inputs.image, m.inputs.fit) == (("green", "red"), (12, 10), "stretch")
+    assert m.record["validation"]["accuracy"] == max(
+        row["score"] for row in found["trials"] if row["score"] is not None
+    )
+    assert run("evaluate", "best.safetensors", "set").code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("cv", "set", "--target", "x"), "--target is for tables: the classes of set are its sub-folders"),
+        (("cv", "set", "--groups", "x"), "--groups is for tables"),
+        (("tune", "set", "--members", "2"), "--members is for tables"),
+        (("tune", "set", "--task", "values"), "--task values is for tables"),
+        (("cv", "set", "--metric", "rmse"), "the metric 'rmse' judges values"),
+        (("cv", "set", "--epochs", "0"), "--epochs"),
+        (("tune", "set", "--time-limit", "0"), "--time-limit must be a positive number of seconds, got 0"),
+        (("cv", "digits.csv", "--colour"), "--colour and --no-colour are for folders of pictures"),
+    ],
+)
+def test_what_folds_and_searches_of_folders_refuse(run: Callable, tmp_path: Path, words: tuple, said: str) -> None:
+    coloured(tmp_path / "set", 2)
+    result = run(*words)
+    assert result.code == 2
+    assert said in result.err.splitlines()[-1]
+
+
 def test_a_choice_of_colours_is_for_folders(run: Callable) -> None:
     result = run("train", "digits", "--no-colour")
     assert (result.code, result.err.count("\n")) == (2, 1)

@@ -1,4 +1,7 @@
-"""Cross-validate the estimator for tables: every figure over folds that it was not fitted on, with standard errors."""
+"""Cross-validate the estimator for tables: every figure over folds that it was not fitted on, with standard errors.
+
+A folder with a sub-folder of pictures for each class gets the network of `layerloop train` for it.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from layerloop import describe, estimators
 from layerloop.cli import options as opt
-from layerloop.cli import tables
+from layerloop.cli import photos, tables
 from layerloop.cli.keeping import signals_as_interrupts
 from layerloop.cli.terminal import Terminal
 from layerloop.errors import SettingError
@@ -17,17 +20,19 @@ if TYPE_CHECKING:
 
 EXAMPLES = """examples:
   layerloop cv table.csv --target price
-  layerloop cv people.csv --target rich --folds 10 --groups household --json"""
+  layerloop cv people.csv --target rich --folds 10 --groups household --json
+  layerloop cv photos/"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `layerloop cv`."""
-    parser.add_argument("data", metavar="TABLE", help="a table: .csv, .parquet, .feather")
+    parser.add_argument("data", metavar="DATA", help="a table, .csv, .parquet, .feather; or a folder of pictures")
     opt.add_target(parser)
     parser.add_argument("--folds", type=int, default=5, metavar="N", help="default 5")
     parser.add_argument("--groups", metavar="COLUMN", help="rows of one value in it stay together; it is not learned")
     tables.add_estimator(parser)
     parser.add_argument("--epochs", type=int, metavar="N", help="passes over the data (default: by the rows)")
+    opt.add_colour(parser)
     opt.add_seed(parser, "of folds, weights and order")
     opt.add_json(parser)
 
@@ -35,15 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(given: argparse.Namespace) -> int:
     """Print the figures; return 0."""
     terminal = Terminal(json=given.json)
+    opt.check_colour(given)
     with signals_as_interrupts():
-        data = tables.read_learnable(given, terminal)
-        X, groups = data.X, None
-        if given.groups is not None:
-            if given.groups not in X.names:
-                raise SettingError(f"--groups: {given.data} has no column {given.groups!r} beside the target")
-            groups, X = [str(value) for value in X.column(given.groups).values.tolist()], X.without(given.groups)
-        model = tables.estimator_for(data.kind, given)
-        tables.say_learnable(terminal, given.data, data)
+        model, X, y, groups, facts = (_pictures if photos.is_folder(given.data) else _table)(given, terminal)
         began, first = time.perf_counter(), model.judge().name
 
         def told(done: int, figures: dict[str, float]) -> None:
@@ -54,8 +53,27 @@ def run(given: argparse.Namespace) -> int:
         cross_validate: Any = estimators.cross_validate  # scikit-learn is loaded now
         options = {"folds": given.folds, "groups": groups, "seed": given.seed}
         with terminal.bar():
-            found = cross_validate(model, X, data.y, **options, progress=told)
+            found = cross_validate(model, X, y, **options, progress=told)
         terminal.close_bar()
     terminal.say(str(found))
-    terminal.result({"data": given.data, "target": data.target, "task": data.kind, **found.as_dict()})
+    terminal.result({"data": given.data, **facts, **found.as_dict()})
     return 0
+
+
+def _pictures(given: argparse.Namespace, terminal: Terminal) -> tuple[Any, ...]:
+    """Return estimator, rows, targets, no groups, and what is said of them in JSON."""
+    pictures = photos.read_pictures(given, terminal)
+    return photos.estimator_for(pictures, given), pictures.X, pictures.y, None, {"target": None, "task": "classes"}
+
+
+def _table(given: argparse.Namespace, terminal: Terminal) -> tuple[Any, ...]:
+    """Return estimator, rows, targets, groups or None, and what is said of them in JSON."""
+    data = tables.read_learnable(given, terminal)
+    X, groups = data.X, None
+    if given.groups is not None:
+        if given.groups not in X.names:
+            raise SettingError(f"--groups: {given.data} has no column {given.groups!r} beside the target")
+        groups, X = [str(value) for value in X.column(given.groups).values.tolist()], X.without(given.groups)
+    model = tables.estimator_for(data.kind, given)
+    tables.say_learnable(terminal, given.data, data)
+    return model, X, data.y, groups, {"target": data.target, "task": data.kind}

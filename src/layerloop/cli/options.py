@@ -16,6 +16,7 @@ from layerloop.errors import InputError, SettingError
 from layerloop.inspection.subject import kind_of as kind_of
 from layerloop.inspection.subject import loss_of as loss_of
 from layerloop.network import class_indices
+from layerloop.settings import whole
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -110,6 +111,15 @@ def check_colour(given: argparse.Namespace) -> None:
     """Refuse a choice of colours where there is none."""
     if given.colour is not None and not Path(given.data).is_dir():
         raise SettingError(f"--colour and --no-colour are for folders of pictures: {given.data} is none")
+
+
+def check_limits(given: argparse.Namespace) -> None:
+    """Refuse bounds of an estimator's training that are out of range."""
+    if given.time_limit is not None and not given.time_limit > 0:
+        raise SettingError(f"--time-limit must be a positive number of seconds, got {given.time_limit:g}")
+    for name in ("members", "epochs"):
+        if getattr(given, name) is not None:
+            whole(getattr(given, name), f"--{name}", least=1)
 
 
 def read_data(

@@ -11,9 +11,8 @@ import numpy as np
 
 from layerloop import describe, estimators
 from layerloop.cli import options as opt
-from layerloop.errors import InputError, SettingError
+from layerloop.errors import InputError
 from layerloop.metrics import METRICS
-from layerloop.settings import whole
 from layerloop.table_files import learnable, read_table_file
 
 if TYPE_CHECKING:
@@ -74,11 +73,7 @@ def estimator_for(kind: str, given: argparse.Namespace) -> Any:
     UnknownNameError, SettingError
         The metric is none, or judges the other kind of target; a number that is out of range.
     """
-    if given.time_limit is not None and not given.time_limit > 0:
-        raise SettingError(f"--time-limit must be a positive number of seconds, got {given.time_limit:g}")
-    for name in ("members", "epochs"):
-        if getattr(given, name) is not None:
-            whole(getattr(given, name), f"--{name}", least=1)
+    opt.check_limits(given)
     make: Any = estimators.TabularClassifier if kind == "classes" else estimators.TabularRegressor
     settings = {"metric": given.metric, "n_members": given.members, "time_limit": given.time_limit}
     made = make(**settings, epochs=given.epochs, random_state=given.seed)

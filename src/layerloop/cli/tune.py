@@ -1,6 +1,7 @@
 """Search for settings of the estimator for tables, and save the best model: Optuna proposes, the rows left out judge.
 
-The first trial has the defaults. Ctrl-C ends the search and saves the best so far.
+The first trial has the defaults. Ctrl-C ends the search and saves the best so far. Of a folder with a sub-folder of
+pictures for each class, a fifth is left out and judges; the network that is saved was trained on the others.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from layerloop import describe, estimators
 from layerloop.atomic import check_writable
 from layerloop.cli import options as opt
-from layerloop.cli import tables
+from layerloop.cli import photos, tables
 from layerloop.cli.keeping import ENDING, check_place, free_place, hold_off, signals_as_interrupts
 from layerloop.cli.terminal import Terminal
 from layerloop.models import save
@@ -23,16 +24,18 @@ if TYPE_CHECKING:
 
 EXAMPLES = """examples:
   layerloop tune table.csv --target price --trials 20 --time-limit 60
-  layerloop tune people.csv --target rich --metric auc -o rich.safetensors"""
+  layerloop tune people.csv --target rich --metric auc -o rich.safetensors
+  layerloop tune photos/ --time-limit 300"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of `layerloop tune`."""
-    parser.add_argument("data", metavar="TABLE", help="a table: .csv, .parquet, .feather")
+    parser.add_argument("data", metavar="DATA", help="a table, .csv, .parquet, .feather; or a folder of pictures")
     opt.add_target(parser)
     parser.add_argument("--trials", type=int, default=20, metavar="N", help="default 20")
     tables.add_estimator(parser)
     parser.add_argument("--epochs", type=int, metavar="N", help="passes over the data (default: by the rows)")
+    opt.add_colour(parser)
     opt.add_seed(parser, "of proposals, weights and order")
     parser.add_argument("-o", "--out", type=Path, metavar="FILE", help="the model file (default: a new name here)")
     opt.add_json(parser)
@@ -42,13 +45,12 @@ def run(given: argparse.Namespace) -> int:
     """Search and save; return 0, 130 after Ctrl-C, 143 after SIGTERM."""
     terminal = Terminal(json=given.json)
     tune: Any = estimators.tune
+    opt.check_colour(given)
     if given.out is not None:
         check_place(given.out)
     with signals_as_interrupts():
-        data = tables.read_learnable(given, terminal)
-        model = tables.estimator_for(data.kind, given).set_params(time_limit=None)
-        place = check_writable(given.out or free_place(Path(Path(given.data).name.split(".")[0] + ENDING)))
-        tables.say_learnable(terminal, given.data, data)
+        model, X, y, facts, more = (_pictures if photos.is_folder(given.data) else _table)(given, terminal)
+        place = check_writable(given.out or free_place(Path(Path(given.data).resolve().name.split(".")[0] + ENDING)))
         metric = model.judge().name
 
         def told(row: dict[str, Any], best: float) -> None:
@@ -57,20 +59,44 @@ def run(given: argparse.Namespace) -> int:
             terminal.advance(f"trial {row['trial'] + 1}/{given.trials}", share, f"best {describe.figure(best)}")
             terminal.say(f"trial {row['trial'] + 1}/{given.trials}  {words}  best {describe.figure(best)}")
 
-        options = {"trials": given.trials, "time_limit": given.time_limit, "seed": given.seed}
+        options = {"trials": given.trials, "time_limit": given.time_limit, "seed": given.seed, **more}
         try:
             with terminal.bar():
-                found = tune(model, data.X, data.y, **options, progress=told)
+                found = tune(model, X, y, **options, progress=told)
         finally:
             terminal.close_bar()
         hold_off()
-        facts = {"data": given.data, "target": data.target, "task": data.kind, "metric": found.metric}
+        facts = {"data": given.data, **facts, "metric": found.metric}
         facts |= {"best": found.best, "validation": found.estimator.figures_}
-        found.estimator.record_ = plain(facts)
-        save(found.estimator, place)
+        _save(found.estimator, plain(facts), place, network=photos.is_folder(given.data))
     if found.interrupted is not None:
         print("layerloop: stopped; the best so far is kept", file=sys.stderr)
     terminal.say(str(found))
     terminal.say(f"saved {place}")
     terminal.result({**facts, "trials": list(found.trials), "model": place})
     return 0 if found.interrupted is None else getattr(found.interrupted, "code", 130)
+
+
+def _pictures(given: argparse.Namespace, terminal: Terminal) -> tuple[Any, ...]:
+    """Return estimator, rows, targets, what is said of them in JSON, and where to search."""
+    pictures = photos.read_pictures(given, terminal)
+    model = photos.estimator_for(pictures, given, photos.HELD_OUT).set_params(time_limit=None)
+    return model, pictures.X, pictures.y, {"target": None, "task": "classes"}, {"space": estimators.photo_space}
+
+
+def _table(given: argparse.Namespace, terminal: Terminal) -> tuple[Any, ...]:
+    """Return estimator, rows, targets, what is said of them in JSON, and nothing more."""
+    data = tables.read_learnable(given, terminal)
+    model = tables.estimator_for(data.kind, given).set_params(time_limit=None)
+    tables.say_learnable(terminal, given.data, data)
+    return model, data.X, data.y, {"target": data.target, "task": data.kind}, {}
+
+
+def _save(model: Any, record: Any, place: Path, *, network: bool) -> None:
+    """Save the best model: of pictures the network alone, which holds all that reading them takes."""
+    if network:
+        model.network_.record = record
+        save(model.network_, place)
+    else:
+        model.record_ = record
+        save(model, place)

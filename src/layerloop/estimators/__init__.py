@@ -5,6 +5,8 @@ from layerloop.lazy import lazily
 _HOME = {
     "cross_validate": "cross_validation",
     "tune": "tuning",
+    "PhotoClassifier": "photos",
+    "photo_space": "photos",
     "MLPClassifier": "mlp_classifier",
     "MLPRegressor": "mlp_regressor",
     **dict.fromkeys(("TabularClassifier", "TabularRegressor"), "tabular"),
