@@ -19,8 +19,12 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import parse_qs
 
+from starlette.routing import Route
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping
+
+    from starlette.applications import Starlette
 
     Message = MutableMapping[str, Any]
     Scope = MutableMapping[str, Any]
@@ -134,8 +138,8 @@ class Guards:
 
     Parameters
     ----------
-    app : ASGI application
-        Sees only requests that passed, with their whole body at hand.
+    app : Starlette
+        Sees only requests that passed, with their whole body at hand. Its routes say which methods a path takes.
     site : Site
     limits : Limits
     streams : set of str
@@ -146,7 +150,7 @@ class Guards:
 
     def __init__(
         self,
-        app: App,
+        app: Starlette,
         site: Site,
         limits: Limits | None = None,
         *,
@@ -158,6 +162,9 @@ class Guards:
         self.limits = limits or Limits()
         self.streams = streams
         self.from_page = from_page
+        self.methods = {
+            route.path: tuple(sorted(route.methods or ())) for route in app.routes if isinstance(route, Route)
+        }
         self.arriving = 0
         self.busy = 0
         self.watching = 0
@@ -185,7 +192,7 @@ class Guards:
         return (
             self._foreign(headers, method)
             or self._without_token(scope, headers)
-            or self._wrong_kind(headers, method)
+            or self._wrong_kind(scope, headers)
             or self._too_long(headers)
         )
 
@@ -216,9 +223,11 @@ class Guards:
         shown = headers.get("authorization", "").removeprefix("Bearer ") or _cookie(headers, self.site.cookie)
         return None if hmac.compare_digest(shown.encode(), token.encode()) else _no_token()
 
-    def _wrong_kind(self, headers: dict[str, str], method: str) -> Refusal | None:
-        if method not in METHODS:
-            return Refusal(405, f"methods are {', '.join(METHODS)}", ((b"allow", ", ".join(METHODS).encode()),))
+    def _wrong_kind(self, scope: Scope, headers: dict[str, str]) -> Refusal | None:
+        method, methods = scope["method"], self.methods.get(scope["path"], METHODS)
+        if method not in methods:
+            allowed = ", ".join(methods)
+            return Refusal(405, f"methods of this path: {allowed}", ((b"allow", allowed.encode()),))
         kind = headers.get("content-type", "").partition(";")[0].strip().lower()
         if method == "POST" and kind != "application/json":
             return Refusal(415, "send JSON, with Content-Type: application/json")

@@ -16,7 +16,7 @@ CELLS: dict[str, dict[str, Any]] = {  # what a column of a table takes; null whe
 REFUSED = ("400", "401", "403", "408", "413", "415", "421", "422", "503")  # with a reason
 
 
-def description(about: dict[str, Any], most: int) -> dict[str, Any]:
+def description(about: dict[str, Any], most: int, largest: float = 3.4e38) -> dict[str, Any]:
     """Return the OpenAPI 3.1 document of a served model.
 
     Parameters
@@ -25,6 +25,8 @@ def description(about: dict[str, Any], most: int) -> dict[str, Any]:
         What GET /model answers.
     most : int
         Rows of one request.
+    largest : float
+        The largest number that the model can hold; those of a table it puts on a scale of its own before.
 
     Examples
     --------
@@ -36,7 +38,7 @@ def description(about: dict[str, Any], most: int) -> dict[str, Any]:
     predict = {
         "summary": "What the model says of each row",
         "security": [{"token": []}],
-        "requestBody": {"required": True, "content": _json(_rows(about, most))},
+        "requestBody": {"required": True, "content": _json(_rows(about, most, largest))},
         "responses": {
             "200": {"description": "one answer a row", "content": _json(_answers(about["predicts"]))},
             **dict.fromkeys(REFUSED, failed),
@@ -61,12 +63,13 @@ def _get(summary: str) -> dict[str, Any]:
     return {"summary": summary, "responses": {"200": {"description": "plain data", "content": _json(_object({}))}}}
 
 
-def _rows(about: dict[str, Any], most: int) -> dict[str, Any]:
+def _rows(about: dict[str, Any], most: int, largest: float) -> dict[str, Any]:
     """Return the schema of a request: rows as lists, or as objects where columns have names."""
     width, names, reads = about["inputs"], about["columns"], about["reads"]
     row: dict[str, Any] = {"type": "array", "minItems": width, "maxItems": width}
-    cells = [CELLS[reads[name]] if reads else {"type": "number"} for name in names]
-    row |= {"prefixItems": cells} if reads else {"items": {"type": "number"}}
+    number = {"type": "number", "minimum": -largest, "maximum": largest}
+    cells = [CELLS[reads[name]] if reads else number for name in names]
+    row |= {"prefixItems": cells} if reads else {"items": number}
     if names:
         by_name = _object(dict(zip(names, cells, strict=True))) | {"additionalProperties": False}
         row = {"anyOf": [row, by_name]}

@@ -15,7 +15,7 @@ from layerloop.lab.endpoints import asked, told
 from layerloop.lab.guards import Guards, Limits
 from layerloop.lab.openapi import description
 from layerloop.lab.pages import page_routes
-from layerloop.lab.table_rows import in_order, table
+from layerloop.lab.table_rows import LARGEST, in_order, table
 from layerloop.network import Chain
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def prediction_app(m: Any, kind: str, site: Site, limits: Limits | None = None) 
     >>> app = prediction_app(Chain(Dense(3, 2), softmax), "classes", Site(8484))
     """
     about = model_facts(m, kind)
-    api = description(about, ROWS)
+    api = description(about, ROWS, largest_of(m))
     for network in _networks(m):
         network(
             np.zeros((1, network.architecture.n_in), network.dtype)
@@ -127,7 +127,12 @@ def predictions(m: Any, kind: str, values: dict[str, Any]) -> list[dict[str, Any
         got = f"{len(rows):,} rows" if isinstance(rows, list) else f"a {type(rows).__name__}"
         raise InputError(f"rows is a list of 1 to {ROWS:,} rows, got {got}")
     if isinstance(m, Chain):
-        return [answer_of(m, output, kind) for output in m(matrix(rows, m.inputs.columns, m.architecture.n_in))]
+        X = matrix(rows, m.inputs.columns, m.architecture.n_in)
+        outputs = m(bounded(X, largest_of(m), m.inputs.columns))
+        finite = np.isfinite(outputs).all(axis=1)
+        if not finite.all():
+            raise NonFiniteInputError(f"row {finite.argmin()} has no finite answer: its numbers are too large")
+        return [answer_of(m, output, kind) for output in outputs]
     reads = _reads(m)
     return answers_of(m, table(rows, reads) if reads else _numbers(m, rows))
 
@@ -135,15 +140,37 @@ def predictions(m: Any, kind: str, values: dict[str, Any]) -> list[dict[str, Any
 def _numbers(m: Any, rows: list[Any]) -> Frame | NDArray[np.float64]:
     """Return rows of numbers as an estimator takes them: with names where it was fitted with names."""
     names = tuple(map(str, getattr(m, "feature_names_in_", ())))
-    found = matrix(rows, names, m.n_features_in_)
-    wrong = np.argwhere(~np.isfinite(found))
-    if len(wrong):
-        i, j = wrong[0]
-        column = repr(names[j]) if names else j
-        raise NonFiniteInputError(f"row {i}, column {column}: a number must be finite, got {rows[i]!r:.40}")
+    found = bounded(matrix(rows, names, m.n_features_in_), largest_of(m), names)
     if not names:
         return found
     return Frame(tuple(Series(name, "number", found[:, j]) for j, name in enumerate(names)), len(found))
+
+
+def largest_of(m: Any) -> float:
+    """Return the largest number that a model takes: a network has its own type, an estimator scales in float64."""
+    return float(np.finfo(m.dtype if isinstance(m, Chain) else np.float64).max)
+
+
+def bounded(X: NDArray[np.float64], largest: float, columns: tuple[str, ...] = ()) -> NDArray[np.float64]:
+    """Return the same rows, of which none holds a number that is larger.
+
+    Raises
+    ------
+    NonFiniteInputError
+        With row and column of the first that does.
+
+    Examples
+    --------
+    >>> bounded(np.array([[1.0, -2.0]]), 2.0)
+    array([[ 1., -2.]])
+    """
+    fits = np.abs(X) <= largest
+    if not fits.all():
+        i, j = np.argwhere(~fits)[0]
+        column = repr(columns[j]) if columns else j
+        size = f" and at most {largest:.3g} in size" if largest < LARGEST else ""
+        raise NonFiniteInputError(f"row {i}, column {column}: a number must be finite{size}, got {X[i, j]:.3g}")
+    return X
 
 
 def matrix(rows: list[Any], columns: tuple[str, ...], width: int) -> NDArray[np.float64]:
@@ -166,17 +193,17 @@ def matrix(rows: list[Any], columns: tuple[str, ...], width: int) -> NDArray[np.
         if not isinstance(row, list) or len(row) != width:
             got = f"{len(row)} numbers" if isinstance(row, list) else f"a {type(row).__name__}"
             raise InputError(f"row {i} must be a list of {width} numbers, got {got}")
+    kinds: set[type] = set().union(*(map(type, row) for row in rows))  # NumPy would take true for a number
     try:
-        found = np.array(rows)
-    except (ValueError, OverflowError):
-        found = np.array(rows, dtype=object)
-    if found.dtype.kind not in "fiu" or found.ndim != 2:
-        i, column = next(
-            (i, j) for i, row in enumerate(rows) for j, x in enumerate(row) if type(x) not in (int, float) or _huge(x)
-        )
-        raise InputError(f"row {i}, column {column} must be a number, got {rows[i][column]!r:.40}")
-    return found.astype(np.float64)
+        if kinds <= {int, float}:
+            return np.array(rows, np.float64)
+    except OverflowError:
+        pass
+    i, column = next(
+        (i, j) for i, row in enumerate(rows) for j, x in enumerate(row) if type(x) not in (int, float) or _huge(x)
+    )
+    raise InputError(f"row {i}, column {column} must be a number, got {rows[i][column]!r:.40}")
 
 
 def _huge(x: float) -> bool:
-    return isinstance(x, int) and abs(x) >= 1 << 63
+    return isinstance(x, int) and abs(x) > LARGEST

@@ -40,8 +40,8 @@ class Watch:
         self.state = "running"
         self.why = ""
         self.progress: Progress | None = None
-        part = task.held.get("validation") or task.held.get("test")
-        self.held: Held | None = None if part is None else (part[0], part[1])
+        self.part = next((part for part in ("test", "validation") if part in task.held), "")
+        self.held: Held | None = (task.held[self.part][0], task.held[self.part][1]) if self.part else None
         plane = task.m.architecture.n_in == 2
         self.points: Held | None = (task.loader.X, task.loader.y) if plane else None  # type: ignore[assignment]
         self._due = 0.0
@@ -65,7 +65,7 @@ class Watch:
         """Put what is drawn; the next time comes so much later that drawing keeps its share of the time."""
         begun = time.perf_counter()
         settings = {} if most is None else {"most": most}
-        picture = picture_of_run(self.task.m, self.held, self.points, **settings)
+        picture = {**picture_of_run(self.task.m, self.held, self.points, **settings), "part": self.part}
         self.latest.put("picture", lambda: picture)
         now = time.perf_counter()
         self._due = now + (now - begun) / SHARE * max(1.0, self.latest.watchers / MANY)

@@ -11,6 +11,7 @@ let drawn = null; // picture
 let saidState = "";
 
 export function begin(choices) {
+  const chosen = () => choices.data.find((row) => row.name === form.data.value);
   for (const row of choices.data) {
     const option = make("option", { value: row.name, textContent: row.there ? row.name : `${row.name} (not here: layerloop data fetch)` });
     option.disabled = !row.there;
@@ -19,13 +20,17 @@ export function begin(choices) {
   for (const [name, list] of [["activation", choices.activations], ["optimizer", choices.optimizers]]) {
     form[name].append(...list.map((value) => make("option", { value, textContent: value })));
   }
-  for (const [name, value] of Object.entries(choices.start)) if (form[name]) form[name].value = value;
+  for (const [name, value] of Object.entries(choices.start)) if (form[name]) form[name].value = Array.isArray(value) ? value.join(", ") : value;
+  note(chosen());
   $("watching").hidden = !choices.watches;
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     start();
   });
-  form.data.addEventListener("change", () => suggest(choices.data.find((row) => row.name === form.data.value)));
+  form.data.addEventListener("change", () => {
+    for (const [name, value] of Object.entries(chosen().start)) form[name].value = Array.isArray(value) ? value.join(", ") : value;
+    note(chosen());
+  });
   $("pause").addEventListener("click", () => control(last?.state === "paused" ? "run" : "pause"));
   $("step").addEventListener("click", () => control("step"));
   $("stop").addEventListener("click", () => control("stop"));
@@ -33,20 +38,15 @@ export function begin(choices) {
   status({ state: "none", curve: {} });
 }
 
-// Settings that show something on a set of this kind.
-function suggest(row) {
-  const plane = row.kind === "plane";
-  const settings = plane
-    ? { layers: "16, 16", activation: "tanh", rate: 0.01, batch_size: 32, epochs: 300, pace: "0.1" }
-    : { layers: "32", activation: "sigmoid", rate: row.name === "digits" ? 0.01 : 0.001, batch_size: 128, epochs: row.name === "digits" ? 60 : 20, pace: "0" };
-  for (const [name, value] of Object.entries(settings)) form[name].value = value;
+function note(row) {
+  $("data-note").textContent = row.note;
 }
 
 function start() {
   const number = (name) => (form[name].value === "" ? null : Number(form[name].value));
   const layers = form.layers.value.split(/[,\s]+/).filter(Boolean).map(Number);
   const values = { data: form.data.value, layers, activation: form.activation.value, optimizer: form.optimizer.value, pace: Number(form.pace.value) };
-  for (const name of ["rate", "batch_size", "epochs"]) if (number(name) !== null) values[name] = number(name);
+  for (const name of ["rate", "batch_size", "epochs", "validation"]) if (number(name) !== null) values[name] = number(name);
   return saying($("train-error"), () => tell("train", values));
 }
 
@@ -73,13 +73,13 @@ export function status(now) {
   const place = now.state === "paused" ? `, pass ${now.epoch}, step ${now.step}` : "";
   if (saidState !== title + place) {
     saidState = title + place;
-    $("said").textContent = `${title}${place}${["done", "stopped"].includes(now.state) ? `. ${$("f-metric-name").textContent} ${$("f-metric").textContent}` : ""}`;
+    $("said").textContent = `${title}${place}${["done", "stopped"].includes(now.state) ? `. ${metricsOf(now.curve).map((name) => `${plain(name)} ${figure(now.curve[name].at(-1))}`).join(", ")}` : ""}`;
   }
 }
 
-function metricOf(curve) {
-  return Object.keys(curve).find((name) => name.includes("_") && !name.endsWith("loss"));
-}
+// The measures of rows that the network is not trained on, those held out first.
+const metricsOf = (curve) => Object.keys(curve).filter((name) => /^(validation|test)_/.test(name) && !name.endsWith("loss")).sort().reverse();
+const plain = (name) => name.replaceAll("_", " ");
 
 function figures(now) {
   const begun = now.epoch !== undefined;
@@ -89,40 +89,43 @@ function figures(now) {
   $("f-speed").textContent = begun ? short(now.samples_per_second) : "–";
   $("f-time").textContent = begun ? duration(now.seconds) : "–";
   $("bar").style.width = begun ? `${(100 * (now.epoch - 1 + now.step / now.steps)) / now.epochs}%` : "0";
-  const metric = metricOf(now.curve);
-  if (metric) {
-    const values = now.curve[metric];
-    $("f-metric-name").textContent = metric.replace("_", " ");
-    $("f-metric").textContent = figure(values[values.length - 1]);
-  } else $("f-metric").textContent = "–";
+  const metrics = metricsOf(now.curve);
+  const shown = metrics.length ? metrics : ["test_accuracy"];
+  $("f-metrics").replaceChildren(...shown.map((name) => make("div", {}, make("dt", { textContent: plain(name) }),
+    make("dd", { id: `f-${name}`, textContent: metrics.length ? figure(now.curve[name].at(-1)) : "–" }))));
 }
 
 function drawCurves(curve, loss) {
   const x = curve.epoch ?? [];
+  const kinds = { validation: "second", test: "third" };
   const lines = [{ name: "training", className: "first", values: curve.loss ?? [] }];
-  for (const name of ["validation", "test"]) if (curve[`${name}_loss`]) lines.push({ name, className: "second", values: curve[`${name}_loss`] });
-  curves($("loss-chart"), x, lines.slice(0, 2), `loss${loss ? ` (${loss})` : ""}`);
-  $("loss-key").replaceChildren(...lines.slice(0, 2).map((line) => make("span", { className: `key ${line.className}`, textContent: line.name })));
-  const metric = metricOf(curve);
-  $("metric-card").hidden = x.length > 0 && !metric;
-  const what = metric ? metric.replace("_", " ") : "accuracy";
+  for (const [name, className] of Object.entries(kinds)) if (curve[`${name}_loss`]) lines.push({ name, className, values: curve[`${name}_loss`] });
+  curves($("loss-chart"), x, lines, `loss${loss ? ` (${loss})` : ""}`);
+  $("loss-key").replaceChildren(...keys(lines));
+  const metrics = metricsOf(curve);
+  $("metric-card").hidden = x.length > 0 && !metrics.length;
+  const measures = metrics.map((name) => ({ name: plain(name), className: kinds[name.split("_")[0]], values: curve[name] }));
+  const what = metrics.length ? plain(metrics[0]).replace(/^\S+ /, "") : "accuracy";
   $("h-metric").textContent = `${what[0].toUpperCase()}${what.slice(1)} by pass`;
-  const isShare = what.endsWith("accuracy");
-  curves($("metric-chart"), x, metric ? [{ name: what, className: "second", values: curve[metric] }] : [], what, isShare ? [Math.min(0.9, Math.floor(10 * Math.min(1, ...(curve[metric] ?? [0]))) / 10), 1] : null);
+  const least = Math.min(1, ...measures.flatMap((line) => line.values));
+  curves($("metric-chart"), x, measures, what, what === "accuracy" && measures.length ? [Math.min(0.9, Math.floor(10 * least) / 10), 1] : null);
+  $("metric-key").replaceChildren(...keys(measures));
 }
+
+const keys = (lines) => lines.map((line) => make("span", { className: `key ${line.className}`, textContent: line.name }));
 
 export function picture(now) {
   drawn = now;
   $("confusion-card").hidden = !now.confusion;
   $("weights-card").hidden = !now.weights;
   $("surface-card").hidden = !now.surface;
-  if (now.confusion) confusion(now.confusion);
+  if (now.confusion) confusion(now.confusion, now.part);
   if (now.weights) weights(now.weights);
   if (now.surface) surface(now.surface, now.points);
 }
 
-function confusion({ classes, counts, rows }) {
-  $("confusion-title").textContent = `Confusion: true classes down, said across, ${rows.toLocaleString("en")} rows`;
+function confusion({ classes, counts, rows }, part) {
+  $("confusion-title").textContent = `Confusion: true classes down, said across, ${rows.toLocaleString("en")} ${part} rows`;
   const most = Math.max(1, ...counts.flat());
   const head = make("tr", {}, make("th", { textContent: "", title: "rows: true class, columns: what the network says" }), ...classes.map((name) => make("th", { textContent: name, scope: "col" })));
   const lines = counts.map((line, i) => {
