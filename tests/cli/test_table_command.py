@@ -204,3 +204,59 @@ def test_report_names_the_columns_of_the_table(run: Callable, homes: Path) -> No
     found = last(run("report", *words))
     assert {row["column"] for row in found["importance"]} == {"area", "town", "sold", "dear"}
     assert "<html" in Path("page.html").read_text("utf-8")
+
+
+# Reports.
+
+
+def test_a_report_judges_every_row_by_a_network_that_had_not_seen_it(run: Callable, homes: Path) -> None:
+    Path("homes.csv").write_bytes((homes / "homes.csv").read_bytes())  # under the name that the record has
+    for target, figure, known in (("price", "R2", "r2"), ("dear", "accuracy", "accuracy")):
+        options = (homes / f"{target}.safetensors", "-o", f"{target}.html", "--json")
+        result = run("report", *options)
+        found = last(result)
+        model = load(homes / f"{target}.safetensors")
+        n = len(model.predict_left_out(*rows_of_homes(homes, target))[0])
+        assert found["data"]["part"] == "left-out"
+        assert f"figures of {n} rows of training: every row is judged by a network that had not seen it" in result.err
+        value = next(row["value"] for row in found["figures"] if row["name"] == figure)
+        assert value == pytest.approx(model.figures_[known], rel=1e-5)
+        assert [row["epoch"] for row in found["history"]] == [1, 2, 3]
+        assert "network 2" in Path(f"{target}.html").read_text()
+
+
+def rows_of_homes(homes: Path, target: str) -> tuple[Any, Any]:
+    from layerloop.table_files import learnable, read_table_file
+
+    found = learnable(read_table_file(homes / "homes.csv"), target)
+    return found.X, found.y
+
+
+def test_train_writes_the_same_report_at_once(run: Callable, homes: Path) -> None:
+    found = last(run("train", homes / "homes.csv", "--target", "price", "--report", "--json", *FAST))
+    later = last(run("report", found["model"], "--json"))
+    page = Path(found["report"])
+    assert page.read_text().count("<svg") >= 4
+    assert later["figures"][0]["value"] == pytest.approx(found["validation"]["r2"], rel=1e-5)
+    rows = [json.loads(line) for line in Path(found["history"]).read_text().splitlines()]
+    assert rows == later["history"] == load(found["model"]).history_
+    assert set(rows[0]) == {"epoch", *(f"network {i}_{what}" for i in (1, 2) for what in ("loss", "rmse"))}
+
+
+def test_rows_held_out_for_test_are_what_the_report_is_of(run: Callable, homes: Path) -> None:
+    found = last(run("train", homes / "homes.csv", "--target", "dear", "--test", 0.25, "--json", *FAST))
+    report = last(run("report", found["model"], "--json"))
+    assert (report["data"]["part"], report["data"]["rows"]) == ("test", 30)
+    assert report["figures"][0]["value"] == pytest.approx(found["test"]["accuracy"])
+
+
+def test_a_report_of_a_table_that_has_changed_is_refused(run: Callable, homes: Path) -> None:
+    write_homes(Path("own.csv"), 60)
+    model = last(run("train", "own.csv", "--target", "dear", "--json", *FAST))["model"]
+    write_homes(Path("own.csv"), 61)
+    result = run("report", model)
+    assert (result.code, result.err) == (
+        2,
+        "layerloop: own.csv is not what the model was trained on: name rows with --data\n",
+    )
+    assert run("report", model, "--data", "own.csv").code == 0

@@ -11,18 +11,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from layerloop import inspection
+from layerloop import describe, inspection
 from layerloop.atomic import check_writable
 from layerloop.cli import estimator
 from layerloop.cli import options as opt
 from layerloop.cli.terminal import Terminal
 from layerloop.data import has_test
-from layerloop.errors import LayerloopError, SettingError
+from layerloop.errors import InputError, LayerloopError, SettingError
+from layerloop.frames import rows_of
 from layerloop.inspection.plots import check_drawable
 from layerloop.models import load
 from layerloop.network import Chain
 from layerloop.training import read_history
-from layerloop.training.recipe import Recipe, prepare
+from layerloop.training.recipe import Recipe, held_out_rows, prepare
 
 if TYPE_CHECKING:
     import argparse
@@ -38,13 +39,14 @@ ENDING = ".safetensors"
 
 
 class Held(NamedTuple):
-    """Rows for a report: where they are from, which part that is, and what was done to them."""
+    """Rows for a report: where they are from, which part that is, what was done to them, and other answers than m's."""
 
     name: str
     part: str
     X: NDArray[np.generic] | Csr
     y: NDArray[np.generic]
     done: list[str]
+    answers: NDArray[np.floating] | None = None
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -86,14 +88,33 @@ def _of_estimator(m: Any, model: Path, given: argparse.Namespace, terminal: Term
     place = check_writable(given.out or place_of(model))
     check_drawable()
     X, y = estimator.known_rows(m, str(source), given, terminal)
-    own = given.data is None
-    if own:
-        terminal.say("these are the figures of the training rows, better than they will be: name others with --data")
-    held = Held(str(source), "training" if own else "", X, y, [])
-    found = write(m, model, place, held, [], terminal, given.seed)
+    held = held_of_table(m, str(source), X, y, terminal) if given.data is None else Held(str(source), "", X, y, [])
+    found = write(m, model, place, held, _history(model, given.history), terminal, given.seed)
     terminal.say(f"{found}\n\nwrote {place}")
     terminal.result({"model": model, "report": place, **found.as_dict()})
     return 0
+
+
+def held_of_table(m: Any, source: str, X: Any, y: NDArray[Any], terminal: Terminal) -> Held:
+    """Return those rows that an estimator came from which judge it honestly, and the answers they are judged by.
+
+    They are the test rows where some were held out, else all of which some network had not seen.
+    """
+    settings = estimator.record_of(m).get("settings", {})
+    if settings.get("test"):
+        held = held_out_rows(y, settings["test"], settings["seed"])
+        return Held(source, "test", rows_of(X, np.flatnonzero(held)), y[held], [])
+    if hasattr(m, "predict_left_out"):
+        try:
+            rows, answers = m.predict_left_out(X, y)
+        except InputError:
+            raise SettingError(f"{source} is not what the model was trained on: name rows with --data") from None
+        if len(rows):
+            done = "every row is judged by a network that had not seen it; the model itself is their mean"
+            terminal.say(f"figures of {describe.count(len(rows), 'row')} of training: {done}")
+            return Held(source, "left-out", rows_of(X, rows), y[rows], [done], answers)
+    terminal.say("these are the figures of the training rows, better than they will be: name others with --data")
+    return Held(source, "training", X, y, [])
 
 
 def place_of(model: Path) -> Path:
@@ -120,7 +141,10 @@ def write(
         "bytes": model.stat().st_size,
     }
     with terminal.bar():
-        found = inspection.report(m, held.X, held.y, history=history, about=about, seed=seed, progress=terminal.advance)
+        found = inspection.report(
+            m, held.X, held.y,
+            history=history, about=about, answers=held.answers, seed=seed, progress=terminal.advance,
+        )  # fmt: skip
         terminal.advance("drawing", 0.95)
         found.save(place)
     terminal.close_bar()

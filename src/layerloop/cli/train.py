@@ -124,8 +124,6 @@ def run(given: argparse.Namespace) -> int:
     opt.check_colour(given)
     network = [name for name in NETWORK if getattr(given, name) is not None]
     if is_table(given.data) and not network:
-        if given.report:
-            raise SettingError("--report comes with a network so far: leave it out, or name --layers")
         return train_table(given, terminal)
     _check_network(given, network)
     return train_network(given, terminal)

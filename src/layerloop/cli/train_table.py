@@ -9,13 +9,15 @@ import numpy as np
 
 from layerloop import describe
 from layerloop.atomic import check_writable
-from layerloop.cli import tables
-from layerloop.cli.keeping import ENDING, check_place, free_place, hold_off, signals_as_interrupts
+from layerloop.cli import report, tables
+from layerloop.cli.keeping import ENDING, check_place, free_place, history_of, hold_off, signals_as_interrupts
 from layerloop.errors import InputError, SettingError
+from layerloop.inspection.plots import check_drawable
 from layerloop.metrics import trivial_figures
 from layerloop.models import save
 from layerloop.plain import plain
-from layerloop.training.recipe import marked_rows
+from layerloop.training import save_history
+from layerloop.training.recipe import held_out_rows
 
 if TYPE_CHECKING:
     import argparse
@@ -30,6 +32,8 @@ WITHOUT = {"classes": "shares of the classes", "values": "mean"}  # what the tri
 
 def train_table(given: argparse.Namespace, terminal: Terminal) -> int:
     """Train on a table; return 0."""
+    if given.report:
+        check_drawable()
     if given.test is not None and not 0 <= given.test < 1:
         raise SettingError(f"the share held out for test must be in [0, 1), got {given.test!r}")
     if given.out is not None:
@@ -49,16 +53,28 @@ def train_table(given: argparse.Namespace, terminal: Terminal) -> int:
         hold_off()
         model.record_ = plain({name: value for name, value in facts.items() if name != "columns"})
         save(model, place)
+        history = save_history(history_of(place), model.history_)
     terminal.say(f"saved {place}")
-    terminal.result({**facts, "model": place})
+    if given.report:
+        facts["report"] = _report(given, model, data, place, terminal)
+    terminal.result({**facts, "model": place, "history": history})
     return 0
+
+
+def _report(given: argparse.Namespace, model: Any, data: Learnable, place: Path, terminal: Terminal) -> Path:
+    """Write the page about the model; return its place."""
+    page = check_writable(report.place_of(place))
+    held = report.held_of_table(model, str(given.data), data.X, data.y, terminal)
+    report.write(model, place, page, held, model.history_, terminal, given.seed)
+    terminal.say(f"wrote {page}")
+    return page
 
 
 def _held_out(data: Learnable, given: argparse.Namespace) -> NDArray[np.bool_]:
     """Mark the rows of the test part, which is empty unless it is asked for."""
     if not given.test:
         return np.zeros(len(data.X), bool)
-    held = marked_rows(data.y, given.test, np.random.default_rng((given.seed, 7, 0)))
+    held = held_out_rows(data.y, given.test, given.seed)
     if held.all() or not held.any():
         raise InputError(f"{given.data}: {describe.count(len(held), 'row')} are too few to hold out {given.test:.0%}")
     return held

@@ -74,13 +74,17 @@ class Task:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A fold's network with its best parameters, and its outputs for the rows that it was not trained on."""
+    """A fold's network with its best parameters, and its outputs for the rows that it was not trained on.
+
+    Of every epoch there is the metric on these rows, as a gain, and the mean loss of training.
+    """
 
     m: Chain
     left_out: NDArray[np.intp]
     outputs: NDArray[np.floating]
     epoch: int
     scores: tuple[float, ...]
+    losses: tuple[float, ...]
 
 
 def folds_of(X: NDArray[Any] | Csr, y: NDArray[Any], kind: str, folds: int, seed: int) -> list[Fold]:
@@ -119,6 +123,21 @@ def _distinct(X: NDArray[Any] | Csr) -> tuple[NDArray[np.intp], NDArray[np.intp]
     return first, group
 
 
+def digest_of(X: NDArray[Any] | Csr, y: NDArray[Any]) -> str:
+    """Return a few characters that other rows or targets would have others of.
+
+    Examples
+    --------
+    >>> digest_of(np.eye(2), np.arange(2)) == digest_of(np.eye(2), np.array([0, 2]))
+    False
+    """
+    parts = (X.starts, X.columns, X.values, y) if isinstance(X, Csr) else (X, y)
+    hashed = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        hashed.update(np.ascontiguousarray(part).tobytes())
+    return hashed.hexdigest()
+
+
 def _digest(X: Csr, part: slice) -> bytes:
     """Return a row's entries as a few bytes, the same in every process."""
     return hashlib.blake2b(X.columns[part].tobytes() + X.values[part].tobytes(), digest_size=16).digest()
@@ -150,9 +169,9 @@ def _fit_fold(task: Task, i: int, parts: Sequence[Fold]) -> Fitted:
         weights=weights,
     )
     best = Best(task, i, len(parts), left_out)
-    train(m, loader, loss_of(recipe), rule_for(recipe, m), recipe.epochs, [best], threads=1)
+    history = train(m, loader, loss_of(recipe), rule_for(recipe, m), recipe.epochs, [best], threads=1)
     m.flat[...] = best.flat
-    return Fitted(m, left_out, best.outputs, best.epoch, tuple(best.scores))
+    return Fitted(m, left_out, best.outputs, best.epoch, tuple(best.scores), tuple(history["loss"]))
 
 
 def _seed(seed: int, i: int) -> int:

@@ -160,6 +160,21 @@ class TabularClassifier(ClassifierMixin, Tabular):
         places = self._outputs(X).argmax(axis=1)
         return np.asarray(self.classes_[places])
 
+    def predict_left_out(self, X: Any, y: ArrayLike) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """Return the numbers of the rows of `fit` that some network had not seen, and its probabilities for them.
+
+        They say how good the model is without further rows; with several networks they are all rows, with one a fifth.
+
+        Raises
+        ------
+        InputError
+            X and y are not those of `fit`.
+        """
+        check_is_fitted(self)
+        labels = column_or_1d(y, warn=True)
+        rows, p = self._left_out(X, np.searchsorted(self.classes_, labels).astype(np.int64))
+        return rows, p / p.sum(axis=1, keepdims=True)
+
     def predict_frame(self, X: Any) -> Any:
         """Return X, a data frame, with columns `prediction` and `probability_...` of each class."""
         return with_columns(X, columns_of_answers(self, X))
@@ -267,8 +282,7 @@ class TabularRegressor(RegressorMixin, Tabular):
         spread = float(np.sqrt(np.average((values - self.center_) ** 2, weights=weights)))
         self.spread_ = spread if spread > 0 else 1.0
         self.range_ = float(values.min()), float(values.max())
-        scaled = ((values - self.center_) / self.spread_).astype(np.float32)[:, np.newaxis]
-        task = self._task(rows, scaled, weights, 1, watch)
+        task = self._task(rows, self._scaled(values), weights, 1, watch)
         left_out, seen = all_left_out(self._train(task))
         w = None if weights is None else weights[left_out]
         self.figures_ = all_figures("values", values[left_out], self._unscaled(seen[:, 0]), w)
@@ -278,6 +292,10 @@ class TabularRegressor(RegressorMixin, Tabular):
     def network_targets(self, y: ArrayLike) -> NDArray[np.float64]:
         """Return values as the networks are trained on them, with mean 0 and standard deviation 1."""
         return (np.asarray(y, np.float64) - self.center_) / self.spread_
+
+    def _scaled(self, values: NDArray[np.float64]) -> NDArray[np.float32]:
+        """Return the target as the networks are trained on it, (n, 1)."""
+        return ((values - self.center_) / self.spread_).astype(np.float32)[:, np.newaxis]
 
     def _unscaled(self, outputs: Floats) -> NDArray[np.float64]:
         """Return outputs in the target's unit, within the range that it had in training."""
@@ -299,6 +317,16 @@ class TabularRegressor(RegressorMixin, Tabular):
         if self.interval_ is None:
             raise SettingError("this model has no intervals: fit TabularRegressor(interval=0.9), say")
         return self.interval_.ends(self.network_rows(X)) * self.spread_ + self.center_
+
+    def predict_left_out(self, X: Any, y: ArrayLike) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """Return the numbers of the rows of `fit` that some network had not seen, and what it predicts for them.
+
+        See `TabularClassifier.predict_left_out`.
+        """
+        check_is_fitted(self)
+        values = finite_values(y, len(np.asarray(y)))
+        rows, outputs = self._left_out(X, self._scaled(values))
+        return rows, self._unscaled(outputs[:, 0])
 
     def predict_frame(self, X: Any) -> Any:
         """Return X, a data frame, with a column `prediction`, and `lower` and `upper` where there are intervals."""

@@ -15,7 +15,7 @@ from layerloop.errors import InputError, LabelError
 from layerloop.estimators.table_features import fit_features, fit_sparse
 from layerloop.estimators.table_recipe import recipe_for, recipe_in_file
 from layerloop.estimators.table_time import within_time
-from layerloop.estimators.table_training import Task, fit_folds, loss_of
+from layerloop.estimators.table_training import Task, digest_of, fit_folds, folds_of, loss_of
 from layerloop.features import as_plain, from_plain
 from layerloop.frames import Frame, is_frame, read_frame
 from layerloop.metrics import METRICS, metric_named
@@ -99,6 +99,7 @@ class Tabular(BaseEstimator):
         encoded = self.features_.apply(rows)
         recipe = self._settled(len(rows), encoded.width if isinstance(encoded, Csr) else 0)
         seed = int(check_random_state(self.random_state).randint(np.iinfo(np.int32).max))
+        self._fold_seed, self._digest = seed, digest_of(encoded, y)
         return Task(recipe, self.features_, encoded, y, weights, outputs, judge, seed, self.time_limit, watch)
 
     def _train(self, task: Task) -> list[Fitted]:
@@ -111,7 +112,35 @@ class Tabular(BaseEstimator):
         self.recipe_ = task.recipe
         self.fit_seconds_ = task.seconds
         self.scores_ = tuple(found.scores for found in fitted)
+        self.losses_ = tuple(found.losses for found in fitted)
         return fitted
+
+    def _left_out(self, X: Any, y: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """Return the rows of training that some network had not seen, and its outputs for them."""
+        encoded = self.network_rows(X)
+        if self._fold_seed is None or digest_of(encoded, y) != self._digest:
+            raise InputError("these are not the rows and targets that the model was fitted to, all in their order")
+        parts = folds_of(encoded, y, self._kind, self.recipe_.folds, self._fold_seed)
+        rows = [left_out for _, left_out in parts]
+        outputs = [m(encoded[left_out]) for m, left_out in zip(self.networks_, rows, strict=True)]
+        order = np.argsort(np.concatenate(rows), kind="stable")
+        return np.concatenate(rows)[order], np.concatenate(outputs)[order].astype(np.float64)
+
+    @property
+    def history_(self) -> list[dict[str, float | None]]:
+        """A row an epoch: of each network the mean loss of training and the metric on the rows it had not seen."""
+        check_is_fitted(self)
+        judge, unit = self.judge(), getattr(self, "spread_", 1.0)
+        power = loss_of(self.recipe_).row.unit or 0
+        sign = (1.0 if judge.higher else -1.0) * (1.0 if judge.name == "r2" else unit)
+        rows: list[dict[str, float | None]] = []
+        for k in range(max(map(len, self.scores_))):
+            row: dict[str, float | None] = {"epoch": k + 1}
+            for i, (losses, scores) in enumerate(zip(self.losses_, self.scores_, strict=True), start=1):
+                row[f"network {i}_loss"] = losses[k] * unit**power if k < len(losses) else None
+                row[f"network {i}_{judge.name}"] = sign * scores[k] if k < len(scores) else None
+            rows.append(row)
+        return rows
 
     def _outputs(self, X: Any) -> NDArray[np.float64]:
         """Return the mean of the networks' outputs."""
@@ -148,6 +177,8 @@ class Tabular(BaseEstimator):
             "figures": {name: value if np.isfinite(value) else None for name, value in self.figures_.items()},
             "fit_seconds": self.fit_seconds_,
             "scores": [list(map(float, scores)) for scores in self.scores_],
+            "losses": [list(map(float, losses)) for losses in self.losses_],
+            "folds": {"seed": self._fold_seed, "digest": self._digest},
             "record": self.record_,
         }
 
@@ -163,6 +194,9 @@ class Tabular(BaseEstimator):
         self.figures_ = {name: np.nan if value is None else value for name, value in settings["figures"].items()}
         self.fit_seconds_ = settings["fit_seconds"]
         self.scores_ = tuple(map(tuple, settings["scores"]))
+        self.losses_ = tuple(map(tuple, settings.get("losses", [[]] * len(self.scores_))))
+        folds = settings.get("folds", {})  # files of earlier versions have none
+        self._fold_seed, self._digest = folds.get("seed"), folds.get("digest")
         self.record_ = dict(settings.get("record", {}))
         self.networks_ = tuple(networks)
 

@@ -25,9 +25,17 @@ PICTURES, ROWS = 24, 12  # worst rows that are shown: as pictures, as lines of a
 POINTS = 800  # rows of a scatter
 
 
-def _of_classes(model: Any, subject: Subject, X: Any, y: ArrayLike, seed: int) -> dict[str, Any]:
+def answers_to(model: Any, X: Any, kind: str) -> NDArray[np.float64]:
+    """Return the model's probabilities (n, K), or its values: one a row (n,), or several."""
+    if kind == "classes":
+        return _probabilities(model, X)
+    if isinstance(model, Chain):
+        return np.asarray(model(X), np.float64)
+    return np.asarray(model.predict(X) if kind == "values" else model.predict_proba(X), np.float64)
+
+
+def _of_classes(model: Any, subject: Subject, P: NDArray[np.float64], y: ArrayLike, seed: int) -> dict[str, Any]:
     """Return what is said of a classifier."""
-    P = _probabilities(model, X)
     K = P.shape[1]
     classes = subject.classes if len(subject.classes) == K else tuple(map(str, range(K)))
     labels = _labels(model, subject, y, K, len(P))
@@ -68,9 +76,8 @@ def _labels(model: object, subject: Subject, y: ArrayLike, K: int, n: int) -> ND
     return labels.astype(np.int64)
 
 
-def _of_values(model: Any, subject: Subject, X: Any, y: ArrayLike, seed: int) -> dict[str, Any]:
+def _of_values(model: Any, subject: Subject, outputs: NDArray[np.float64], y: ArrayLike, seed: int) -> dict[str, Any]:
     """Return what is said of a regressor."""
-    outputs = np.asarray(model(X) if isinstance(model, Chain) else model.predict(X), np.float64)
     levels = _levels(subject.chain) if isinstance(model, Chain) else ()
     predicted, true = outputs[:, _middle(levels)] if levels else outputs, np.asarray(y, np.float64)
     n = len(predicted)
@@ -118,9 +125,9 @@ def _quantile_figures(
     return [*shares, bootstrapped("quantile loss", np.mean, [losses], seed)]
 
 
-def _of_labels(model: Any, subject: Subject, X: Any, y: ArrayLike, seed: int) -> dict[str, Any]:
+def _of_labels(model: Any, subject: Subject, P: NDArray[np.float64], y: ArrayLike, seed: int) -> dict[str, Any]:
     """Return what is said of a model of several labels at once."""
-    P = np.asarray(model(X) if isinstance(model, Chain) else model.predict_proba(X), np.float64)
+    del model
     true, K = np.asarray(y), P.shape[1]
     if true.shape != P.shape or not np.isin(true, (0, 1)).all():
         raise LabelError(f"a report wants {K} labels a row, each 0 or 1, got y of shape {true.shape}")
@@ -171,6 +178,6 @@ def _histogram(errors: NDArray[np.float64]) -> dict[str, list[float]]:
     return {"counts": counts.tolist(), "edges": edges.tolist()}
 
 
-JUDGES: Mapping[str, Callable[[Any, Subject, Any, ArrayLike, int], dict[str, Any]]] = MappingProxyType(
+JUDGES: Mapping[str, Callable[[Any, Subject, NDArray[np.float64], ArrayLike, int], dict[str, Any]]] = MappingProxyType(
     {"classes": _of_classes, "labels": _of_labels, "values": _of_values}
 )

@@ -11,6 +11,7 @@ import re
 import warnings
 from html import escape
 from importlib.util import find_spec
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 INK, FAINT, FIRST, SECOND, GROUND = "#000001", "#000002", "#000003", "#000004", "#000005"
 VARIABLES = {INK: "--ink", FAINT: "--faint", FIRST: "--first", SECOND: "--second", GROUND: "--ground"}
+# Of the curves in one plot, in their order.
+LOOKS = (("-", FIRST), ("--", SECOND), (":", INK), ("--", FIRST), ("-", SECOND), ("-", INK), (":", FIRST))
 SIZE = (5.2, 3.4)  # inches of 72 points: a phone shows it at nine tenths, so that its text stays readable
 SETTINGS = {
     "svg.fonttype": "none",
@@ -101,7 +104,7 @@ def curve(columns: Mapping[str, Sequence[float | None]], label: str) -> Draw:
     """Return the drawing of columns of a history over the passes."""
 
     def draw(axes: Any) -> None:
-        for (name, values), colour, style in zip(columns.items(), (FIRST, SECOND, INK), ("-", "--", ":"), strict=False):
+        for (name, values), (style, colour) in zip(columns.items(), cycle(LOOKS), strict=False):
             numbers = np.array([np.nan if value is None else value for value in values])
             axes.plot(np.arange(1, len(numbers) + 1), numbers, style, color=colour, label=name, marker=_dot(numbers))
         axes.set(xlabel="pass", ylabel=label)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 STYLE = Path(__file__).with_name("report.css")
 WIDEST = 40  # classes of a confusion matrix that is shown whole
 BARS, LISTED = 20, 200  # columns whose importance is drawn, and those that are listed
-LARGER = ("accuracy", "r2")  # figures of a history that are better when larger
+LARGER = ("balanced_accuracy", "accuracy", "r2", "auc", "f1")  # figures of a history that are better when larger
+FIGURES = (*LARGER, "log_loss", "rmse", "mae", "brier", "ece", "loss")  # how the names of its columns end
 
 
 def page(facts: Facts) -> str:
@@ -108,12 +109,15 @@ def _learning(facts: Facts) -> str:
     rows = facts["history"]
     if not rows:
         return ""
-    groups = {"loss": [name for name in rows[0] if name.endswith("loss")]}
-    groups |= {kind: found for kind in LARGER if (found := [name for name in rows[0] if name.endswith(kind)])}
+    groups: dict[str, list[str]] = {}
+    for name in rows[0]:
+        kind = next((kind for kind in FIGURES if name.endswith(kind)), None)
+        if kind:
+            groups.setdefault(kind, []).append(name)
     drawn = []
     for kind, names in groups.items():
-        columns = {_curve_name(name): [row.get(name) for row in rows] for name in names}
-        name = kind.replace("r2", "R2")
+        columns = {_curve_name(name, kind): [row.get(name) for row in rows] for name in names}
+        name = kind.replace("r2", "R2").replace("_", " ")
         svg = plots.drawn(plots.curve(columns, name), f"curve-{kind}", f"{name} over the passes")
         drawn.append(_figure(svg, f"{name}: {_told(columns, largest=kind in LARGER)}."))
     shown = [{name.replace("_", " "): value for name, value in row.items()} for row in rows]
@@ -121,9 +125,8 @@ def _learning(facts: Facts) -> str:
     return f'<div class="plots">{"".join(drawn)}</div>{whole}'
 
 
-def _curve_name(name: str) -> str:
-    part, _, _ = name.rpartition("_")
-    return part or "training"
+def _curve_name(name: str, kind: str) -> str:
+    return name.removesuffix(kind).rstrip("_") or "training"
 
 
 def _told(columns: Mapping[str, Sequence[float | None]], *, largest: bool) -> str:

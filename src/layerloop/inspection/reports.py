@@ -21,7 +21,7 @@ from layerloop.inspection.importance import (
     mean_input_gradient,
     permutation_importance,
 )
-from layerloop.inspection.judged import JUDGES
+from layerloop.inspection.judged import JUDGES, answers_to
 from layerloop.inspection.report_page import page
 from layerloop.inspection.reproduce import command_of, made_with, said_of_inputs
 from layerloop.inspection.rows import as_table, cells, take
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     Say = Callable[[str, float], object]
 
@@ -102,6 +102,7 @@ def report(
     history: Sequence[Mapping[str, float | None]] = (),
     columns: Sequence[str] = (),
     about: Mapping[str, Any] | None = None,
+    answers: NDArray[np.floating] | None = None,
     seed: int = 0,
     progress: Say | None = None,
 ) -> Report:
@@ -120,6 +121,9 @@ def report(
     about : mapping
         Facts of one's own that are shown: `title`, `data`, `part` ("test"), `done` (sentences), `record`,
         `file`, `bytes`.
+    answers : ndarray
+        What is judged instead of the model's own answers to X, such as those of `predict_left_out`: probabilities
+        (n, K), or values (n,).
     seed : int
         Draws what the bootstrap and the importance of columns draw.
     progress : callable
@@ -149,9 +153,10 @@ def report(
     say("predicting", 0.0)
     record = about.get("record", subject.chain.record)
     kind = kind_of(subject.chain) if isinstance(model, Chain) else kind_of_estimator(model)
-    answers = JUDGES[kind](model, subject, X, y, seed)
+    outputs = answers_to(model, X, kind) if answers is None else np.asarray(answers, np.float64)
+    found = JUDGES[kind](model, subject, outputs, y, seed)
     names = column_names(subject.chain if isinstance(model, Chain) else None, X, columns)
-    for row in answers["mistakes"]:
+    for row in found["mistakes"]:
         row.update(_shown(subject.chain, X, row["row"], names))
     facts = {
         "title": about.get("title") or type(model).__name__,
@@ -170,7 +175,7 @@ def report(
             ],
         },
         "history": [dict(row) for row in history],
-        **answers,
+        **found,
         "weights": _weights(subject.chain),
         **_importance(model, subject.chain, X, y, names, seed, say),
         "layers": _layers(subject.chain),

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from layerloop.atomic import write_atomically
 from layerloop.errors import InputError, OutputError, SettingError
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Mapping, Sequence
 
     from layerloop.network import Chain
 
@@ -154,10 +156,26 @@ def write_history(path: str | os.PathLike[str]) -> Callback:
 
     def append(progress: Progress) -> None:
         if progress.row is not None:
-            row = {name: value if math.isfinite(value) else None for name, value in progress.row.items()}
+            row = {name: _finite(value) for name, value in progress.row.items()}
             _append(target, "a", json.dumps(row) + "\n")
 
     return append
+
+
+def save_history(path: str | os.PathLike[str], rows: Sequence[Mapping[str, float | None]]) -> Path:
+    """Write finished passes to a file as `write_history` does, whole or not at all; return its path.
+
+    Raises
+    ------
+    OutputError
+        When the file cannot be written.
+    """
+    lines = [json.dumps({name: _finite(value) for name, value in row.items()}) for row in rows]
+    return write_atomically(path, "".join(f"{line}\n" for line in lines).encode())
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def read_history(path: str | os.PathLike[str]) -> list[dict[str, float | None]]:

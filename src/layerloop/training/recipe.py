@@ -269,7 +269,7 @@ def _held_out(data: Dataset, test: Dataset | None, recipe: Recipe, done: list[st
     for stream, (name, share) in enumerate(shares.items()):
         if not share:
             continue
-        out = marked_rows(_kinds(y), share, np.random.default_rng((recipe.seed, 7, stream)))
+        out = held_out_rows(y, share, recipe.seed, stream)
         rows = describe.count(len(y), "row")
         if out.all() or not out.any():
             are = "is" if len(y) == 1 else "are"
@@ -280,6 +280,11 @@ def _held_out(data: Dataset, test: Dataset | None, recipe: Recipe, done: list[st
         held[name] = (X[out], y[out])
         X, y = X[~out], y[~out]
     return (X, y), held
+
+
+def held_out_rows(y: NDArray[np.generic], share: float, seed: int, stream: int = 0) -> NDArray[np.bool_]:
+    """Mark the rows that are held out by a seed; `stream` is 0 for those of the test, 1 for those of validation."""
+    return marked_rows(_kinds(y), share, np.random.default_rng((seed, 7, stream)))
 
 
 def _kinds(y: NDArray[np.generic]) -> NDArray[np.generic]:
