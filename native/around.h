@@ -32,7 +32,7 @@ constexpr size_t UPDATE_BLOCK = 2048;  // entries
 template <class F> void by_blocks(Pool &pool, size_t size, F &&f) {
     constexpr size_t WORTH = 4096;  // entries
     size_t blocks = (size + UPDATE_BLOCK - 1) / UPDATE_BLOCK;
-    size_t tasks = size < WORTH ? 1 : std::min((size_t)pool.threads(), blocks);
+    size_t tasks = size < WORTH ? 1 : std::min({(size_t)pool.threads(), (size_t)Pool::TASKS, blocks});
     pool.run((uint32_t)tasks, [&](uint32_t i) { f(begin_of(i, blocks, tasks), begin_of(i + 1, blocks, tasks)); });
 }
 

@@ -145,17 +145,6 @@ template <class T> void add(T *__restrict out, const T *__restrict a, size_t cou
     for (size_t i = 0; i < count; ++i) out[i] += a[i];
 }
 
-template <class T>
-void combine(T *__restrict out, const T *__restrict M, const int32_t *index, const T *values, size_t count,
-             size_t width) {
-    for (size_t j = 0; j < width; ++j) out[j] = 0;
-    for (size_t e = 0; e < count; ++e) {
-        const T *__restrict row = M + (size_t)index[e] * width;
-        T x = values[e];
-        for (size_t j = 0; j < width; ++j) out[j] += x * row[j];
-    }
-}
-
 template <class T> void unpack(T *__restrict x, const uint8_t *__restrict bytes, size_t d, T scale) {
     for (size_t i = 0; i < d; ++i) x[i] = (T)(int32_t)bytes[i] * scale;
 }
@@ -324,7 +313,6 @@ template <class T> constexpr Table<T> table() {
          &backward<Softplus, T>, &backward<HardSigmoid, T>},
         &row_sums<T>,
         &add<T>,
-        &combine<T>,
         &prepare<T>,
         &squares<T>,
         &average<T>,
@@ -342,10 +330,13 @@ template <class T> constexpr Table<T> table() {
 #define TEXT(x) TEXT_(x)
 #define NAME JOINED(layerloop_kernels_, LAYERLOOP_ISA)
 #define TILES JOINED(layerloop_tiles_, LAYERLOOP_ISA)
+#define ENTRIES JOINED(layerloop_entries_, LAYERLOOP_ISA)
 #define LAYERS JOINED(layerloop_layers_, LAYERLOOP_ISA)
 #define LOSSES JOINED(layerloop_losses_, LAYERLOOP_ISA)
 extern "C" const TileTable TILES;
+extern "C" const EntryTables ENTRIES;
 extern "C" const LayerTables LAYERS;
 extern "C" const LossTables LOSSES;
 extern "C" const Kernels NAME;
-extern "C" const Kernels NAME = {TEXT(LAYERLOOP_ISA), table<float>(), table<double>(), &TILES, &LAYERS, &LOSSES};
+extern "C" const Kernels NAME = {TEXT(LAYERLOOP_ISA), table<float>(), table<double>(), &TILES, &ENTRIES,
+                               &LAYERS, &LOSSES};

@@ -40,8 +40,6 @@ template <class T> struct Table {
     void (*row_sums)(T *out, const T *D, size_t width, size_t n);
     // out <- out + a
     void (*add)(T *out, const T *a, size_t count);
-    // out (width) <- the sum of values[e] times row index[e] of M, a matrix of that width
-    void (*combine)(T *out, const T *M, const int32_t *index, const T *values, size_t count, size_t width);
     // g_out <- g kept within the bound, times factor, plus l2 w
     void (*prepare)(T *out, const T *g, const T *w, size_t count, const Changes<T> &c);
     // the sum of squares
@@ -73,11 +71,35 @@ struct TileTable {
     void (*f64)(double *c, const double *a, const double *b, const Tiles &s);
 };
 
+// The entries of a row that are not zero.
+template <class T> struct Entries {
+    const int32_t *index;
+    const T *values;
+    size_t count;
+};
+
+template <class T> struct EntryTable {
+    // The entries of a row (d) of numbers, or of bytes times a scale, into index and values, which need room for
+    // ENTRY_ROOM more than there are; returns how many
+    size_t (*pack)(int32_t *index, T *values, const void *row, size_t d, const T *scale);
+    // out (width) <- the sum of the entries' values times the rows of M that they name, `stride` from one to the next
+    void (*combine)(T *out, const T *M, const Entries<T> &x, size_t width, size_t stride);
+    // rows of M that the entries name <- themselves + the entry's value times d (width)
+    void (*spread)(T *M, const T *d, const Entries<T> &x, size_t width, size_t stride);
+};
+constexpr size_t ENTRY_ROOM = 16;
+
+struct EntryTables {
+    EntryTable<float> f32;
+    EntryTable<double> f64;
+};
+
 struct Kernels {
     const char *isa;
     Table<float> f32;
     Table<double> f64;
     const TileTable *tiles;
+    const EntryTables *entries;
     const LayerTables *layers;
     const LossTables *losses;
 };
@@ -86,6 +108,10 @@ template <class T> using TileProduct = void (*)(T *c, const T *a, const T *b, co
 template <class T> TileProduct<T> tiles_of(const Kernels &kernels);
 template <> inline TileProduct<float> tiles_of(const Kernels &kernels) { return kernels.tiles->f32; }
 template <> inline TileProduct<double> tiles_of(const Kernels &kernels) { return kernels.tiles->f64; }
+
+template <class T> const EntryTable<T> &entries_of(const Kernels &kernels);
+template <> inline const EntryTable<float> &entries_of(const Kernels &kernels) { return kernels.entries->f32; }
+template <> inline const EntryTable<double> &entries_of(const Kernels &kernels) { return kernels.entries->f64; }
 
 template <class T> const LayerTable<T> &layers_of(const Kernels &kernels);
 template <> inline const LayerTable<float> &layers_of(const Kernels &kernels) { return kernels.layers->f32; }

@@ -45,6 +45,7 @@ template <class T> void forward_dense(Piece<T> &p, const Batch<T> &b, size_t i) 
     Rows2 r = rows_of(p, layer);
     if (layer.own > 1) forward_members(p, b, layer, t, p.node[i]);
     else if (b.sparse && !i) affine_sparse(p, t, b);
+    else if (p.packed && !i) affine_packed(p, b, t, layer);
     else affine(p, b, t, p.node[i], given_rows(p, b, i), layer);
     if (factor != 1) layers_of<T>(kernels()).shrink(t, factor, r.width * r.rows);
     if (layer.own > 1) layers_of<T>(kernels()).shift(t, bias, layer.size / layer.own, r);
@@ -83,7 +84,8 @@ template <class T> void backward_dense(Piece<T> &p, const Batch<T> &b, size_t i)
         return backward_members(p, b, i, dW, q);
     }
     if (b.sparse && !i) slopes_of_sparse(p, b, factor);
-    else weight_gradient(p, b, dW, p.d[i], p.node[i], given_rows(p, b, i), layer);
+    else if (i || !gradient_of_packed(p, b, dW))
+        weight_gradient(p, b, dW, p.d[i], p.node[i], given_rows(p, b, i), layer);
     table_of<T>(kernels()).row_sums(db, p.d[i], r.width, r.rows);
     if (q) input_gradient(b, q, p.d[i], layer, r.rows);
     if (factor == 1) return;

@@ -132,12 +132,20 @@ inline size_t aux_count(const Layer &layer, size_t rows) {
     }
 }
 
+// Columns from which it pays to look for zeros in the rows that the first layer takes; zeros.h.
+template <class T> bool may_pack(const Net &net) { return net.takes_rows() && net.n_in >= 64; }
+inline size_t most_entries(size_t rows, size_t d) { return rows * d / 4; }
+inline size_t entry_room(size_t rows, size_t d) { return most_entries(rows, d) + d + ENTRY_ROOM; }
+
 // The buffers of one piece of at most `capacity` rows, and what was computed in them.
 template <class T> struct Piece {
     size_t capacity = 0, n = 0, from = 0;  // n rows of the batch, the first of them `from`
     Buffer<T> memory;
     Buffer<int64_t> index;
     Buffer<double> losses;  // of the rows
+    Buffer<int32_t> index_of_entries;  // of packed rows, whose values are in X; row i has those from starts[i] on
+    Buffer<size_t> starts;
+    bool packed = false;
     T *X = nullptr, *P = nullptr, *Q = nullptr, *m = nullptr, *Y = nullptr, *weights = nullptr, *gradient = nullptr;
     T *input = nullptr, *zeros = nullptr, *side = nullptr, *wide = nullptr;
     const T *x = nullptr;  // the rows: X, or the caller's own
@@ -150,6 +158,10 @@ template <class T> struct Piece {
         size_t total = 0;
         carve(net, rows, nullptr, total);
         memory = buffer<T>(total);
+        if (may_pack<T>(net)) {
+            index_of_entries = buffer<int32_t>(entry_room(rows, net.n_in));
+            starts = buffer<size_t>(rows + 1);
+        }
         index = buffer<int64_t>(rows * net.members), losses = buffer<double>(rows * net.members);
         total = 0;
         carve(net, rows, memory.get(), total);
@@ -186,7 +198,7 @@ template <class T> struct Piece {
         input = take(net.takes_rows() ? 0 : net.n_in * rows);
         wide = take(net.takes_rows() ? net.n_in * padded(net.layers.front().n_out) : 0);
         gradient = take(net.size);
-        X = take(net.n_in * rows);
+        X = take(std::max(net.n_in * rows, may_pack<T>(net) ? entry_room(rows, net.n_in) : 0));
     }
 };
 
@@ -222,32 +234,52 @@ inline size_t begin_of(size_t i, size_t n, size_t count) { return i * n / count;
 
 // -- loading -----------------------------------------------------------------------------------------------------
 
-template <class T> void gather_rows(Piece<T> &p, const Batch<T> &b, size_t from) {
-    const Table<T> &k = table_of<T>(kernels());
+// A row of the data set as it lies there: numbers or bytes.
+template <class T> const void *row_at(const Batch<T> &b, size_t row) {
+    size_t at = row * b.net.n_in;
+    return b.rows.bytes ? (const void *)(b.rows.bytes + at) : b.rows.floats + at;
+}
+
+template <class T> const void *row_of(const Batch<T> &b, size_t i) {
+    return row_at(b, b.order ? (size_t)b.order[i] : i);
+}
+
+// Asks for the row that comes some rows after row i of the piece: soon enough for the memory, not so early that the
+// caches have forgotten it. Behind the piece's last come the first of its part of the next batch.
+template <class T> void fetch_ahead(const Piece<T> &p, const Batch<T> &b, size_t i) {
+    constexpr size_t AHEAD = 8;
+    size_t soon = i + AHEAD, bytes = b.net.n_in * (b.rows.bytes ? 1 : sizeof(T));
+    if (!b.order) return;  // rows in their order the memory foresees
+    if (soon < p.n) return fetch(row_of(b, p.from + soon), bytes);
+    soon -= p.n;
+    if (b.next && soon < p.n) fetch(row_at(b, (size_t)b.next[p.from + soon]), bytes);
+}
+
+template <class T> void gather_rows(Piece<T> &p, const Batch<T> &b) {
     size_t d = b.net.n_in;
-    const uint8_t *bytes = b.rows.bytes;
-    if (!bytes && !b.order) {
-        p.x = b.rows.floats + from * d;
+    if (!b.rows.bytes && !b.order) {
+        p.x = b.rows.floats + p.from * d;
         return;
     }
     for (size_t i = 0; i < p.n; ++i) {
-        size_t row = b.order ? (size_t)b.order[from + i] : from + i;
-        if (bytes) k.unpack(p.X + i * d, bytes + row * d, d, b.rows.scale);
-        else std::memcpy(p.X + i * d, b.rows.floats + row * d, d * sizeof(T));
-        if (!b.next) continue;
-        size_t soon = (size_t)b.next[from + i];
-        if (bytes) fetch(bytes + soon * d, d);
-        else fetch(b.rows.floats + soon * d, d * sizeof(T));
+        const void *row = row_of(b, p.from + i);
+        if (b.rows.bytes) table_of<T>(kernels()).unpack(p.X + i * d, (const uint8_t *)row, d, b.rows.scale);
+        else std::memcpy(p.X + i * d, row, d * sizeof(T));
+        fetch_ahead(p, b, i);
     }
     p.x = p.X;
 }
+
+#include "zeros.h"
 
 // The rows of a piece, turned to features where the first layer wants them so.
 template <class T> void load_rows(Piece<T> &p, const Batch<T> &b, size_t from) {
     p.from = from;
     p.node[0] = p.input;
     if (b.sparse) return;
-    gather_rows(p, b, from);
+    p.packed = pack_rows(p, b);
+    if (p.packed) return;
+    gather_rows(p, b);
     if (!b.net.takes_rows()) table_of<T>(kernels()).transpose(p.input, p.x, p.n, b.net.n_in);
 }
 

@@ -23,16 +23,27 @@ inline void relax() {
 #endif
 }
 
-uint64_t word(uint32_t phase, uint32_t tasks) { return (uint64_t)phase << 32 | (uint64_t)tasks << 16; }
-uint32_t phase_of(uint64_t state) { return (uint32_t)(state >> 32); }
-uint32_t tasks_of(uint64_t state) { return (uint32_t)(state >> 16) & 0xffff; }
-uint32_t next_of(uint64_t state) { return (uint32_t)state & 0xffff; }
+constexpr uint64_t PHASE = (uint64_t)1 << Pool::TASKS;
+
+uint32_t unclaimed(uint64_t state) { return (uint32_t)state; }
+uint32_t bits_below(uint32_t count) { return count < Pool::TASKS ? ((uint32_t)1 << count) - 1 : ~(uint32_t)0; }
+
+// The tasks of one of the threads, a stretch of all.
+uint32_t share_of(uint32_t thread, uint32_t threads, uint32_t tasks) {
+    return bits_below((thread + 1) * tasks / threads) & ~bits_below(thread * tasks / threads);
+}
+
+uint32_t lowest(uint32_t bits) {
+    uint32_t i = 0;
+    while (!(bits >> i & 1)) ++i;
+    return i;
+}
 
 }  // namespace
 
 Pool::Pool(int helpers) {
     try {
-        for (int i = 0; i < helpers; ++i) helpers_.emplace_back([this] { help(); });
+        for (int i = 0; i < helpers; ++i) helpers_.emplace_back([this, i] { help((uint32_t)i + 1); });
     } catch (const std::system_error &) {
         // the system gives no more threads: those there are will do
     }
@@ -50,30 +61,32 @@ Pool::~Pool() {
 void Pool::phase(uint32_t tasks, Call call, void *given) {
     call_.store(call, std::memory_order_relaxed);
     given_.store(given, std::memory_order_relaxed);
+    tasks_.store(tasks, std::memory_order_relaxed);
     done_.store(0, std::memory_order_relaxed);
-    state_.store(word(phase_of(state_.load()) + 1, tasks));  // sequentially consistent, as is the count of sleepers
+    uint64_t next = (state_.load() / PHASE + 1) * PHASE;
+    state_.store(next | bits_below(tasks));  // sequentially consistent, as is the count of sleepers
     if (sleepers_.load()) {
         std::lock_guard<std::mutex> lock(mutex_);
         work_.notify_all();
     }
-    while (claim_one()) {
+    while (claim_one(0)) {
     }
     wait_for_end(tasks);
 }
 
-bool Pool::claimable() const {
-    uint64_t state = state_.load();
-    return next_of(state) < tasks_of(state);
-}
+bool Pool::claimable() const { return unclaimed(state_.load()); }
 
-bool Pool::claim_one() {
+bool Pool::claim_one(uint32_t thread) {
     uint64_t state = state_.load();
-    while (next_of(state) < tasks_of(state)) {
-        Call call = call_.load(std::memory_order_relaxed);  // of this phase if the exchange succeeds
+    while (unclaimed(state)) {
+        Call call = call_.load(std::memory_order_relaxed);  // of this phase if the exchange succeeds, as are the others
         void *given = given_.load(std::memory_order_relaxed);
-        if (!state_.compare_exchange_weak(state, state + 1)) continue;
-        call(given, next_of(state));
-        if (done_.fetch_add(1) + 1 == tasks_of(state) && caller_sleeps_.load()) {
+        uint32_t tasks = tasks_.load(std::memory_order_relaxed);
+        uint32_t own = unclaimed(state) & share_of(thread, (uint32_t)threads(), tasks);
+        uint32_t i = lowest(own ? own : unclaimed(state));
+        if (!state_.compare_exchange_weak(state, state & ~((uint64_t)1 << i))) continue;
+        call(given, i);
+        if (done_.fetch_add(1) + 1 == tasks && caller_sleeps_.load()) {
             std::lock_guard<std::mutex> lock(mutex_);
             end_.notify_one();
         }
@@ -82,9 +95,9 @@ bool Pool::claim_one() {
     return false;
 }
 
-void Pool::help() {
+void Pool::help(uint32_t thread) {
     while (!stop_.load(std::memory_order_relaxed)) {
-        if (!claim_one()) wait_for_work();
+        if (!claim_one(thread)) wait_for_work();
     }
 }
 

@@ -1,6 +1,8 @@
 // Helper threads for one caller at a time. A phase is a number of tasks that threads claim one by one; the caller claims
-// too, so a helper that the system keeps waiting delays nothing but a task it holds. Idle helpers spin briefly, then
-// sleep: a busy machine is not made busier, and a caller without helpers does all the work itself.
+// too, so a helper that the system keeps waiting delays nothing but a task it holds. Each thread begins with its own
+// share of the tasks, the same in every phase: what it left in its core's cache is there when the next phase needs it.
+// Idle helpers spin briefly, then sleep: a busy machine is not made busier, and a caller without helpers does all the
+// work itself.
 #pragma once
 #include "watch.h"
 
@@ -20,6 +22,8 @@ class Pool {
 
     int threads() const { return (int)helpers_.size() + 1; }
 
+    static constexpr uint32_t TASKS = 32;  // of a phase, at most
+
     // Calls f(0), ..., f(tasks - 1), in any order and on any thread; returns when all are done.
     template <class F> void run(uint32_t tasks, F &&f) {
         if (tasks < 2 || helpers_.empty()) {
@@ -35,16 +39,16 @@ class Pool {
   private:
     using Call = void (*)(void *, uint32_t);
     void phase(uint32_t tasks, Call call, void *given);
-    void help();
-    bool claim_one();
+    void help(uint32_t thread);
+    bool claim_one(uint32_t thread);
     bool claimable() const;
     void wait_for_work();
     void wait_for_end(uint32_t tasks);
 
-    // phase number (32 bits), tasks (16), next unclaimed task (16): one word, so that a late claim for a phase that is
-    // over cannot succeed
+    // phase number (32 bits), a bit for each unclaimed task (32): one word, so that a late claim for a phase that is over
+    // cannot succeed
     std::atomic<uint64_t> state_{0};
-    std::atomic<uint32_t> done_{0};
+    std::atomic<uint32_t> done_{0}, tasks_{0};
     std::atomic<int> sleepers_{0};
     std::atomic<bool> caller_sleeps_{false}, stop_{false};
     std::atomic<Call> call_{nullptr};

@@ -36,7 +36,7 @@ template <class T> void fetch_entries(const Sparse<T> &s, size_t row) {
 // The entries of one batch by columns, ascending, and within a column in the batch's order.
 template <class T> class Columns {
   public:
-    static constexpr size_t TASKS = 64;  // that share an update, at most
+    static constexpr size_t TASKS = Pool::TASKS;  // that share an update, at most
 
     void reserve(size_t entries, size_t n_out) {
         if (entries > capacity_ || !counts_) {
@@ -74,7 +74,8 @@ template <class T> class Columns {
     // out (n_out) <- row `name(k)` of X^T D
     void gradient(T *out, size_t k, const Sparse<T> &s) const {
         size_t at = begins_[k];
-        table_of<T>(kernels()).combine(out, s.D, rows_.get() + at, values_.get() + at, begins_[k + 1] - at, s.n_out);
+        Entries<T> entries{rows_.get() + at, values_.get() + at, begins_[k + 1] - at};
+        entries_of<T>(kernels()).combine(out, s.D, entries, s.n_out, s.n_out);
     }
 
   private:
@@ -126,8 +127,8 @@ template <class T> void sparse_rows(T *out, const Sparse<T> &s, const int64_t *o
                 fetch(s.W + (size_t)s.columns[e] * s.n_out, s.n_out * sizeof(T));
         }
         int64_t at = s.starts[row(i)];
-        size_t count = (size_t)(s.starts[row(i) + 1] - at);
-        table_of<T>(kernels()).combine(out + i * s.n_out, s.W, s.columns + at, s.values + at, count, s.n_out);
+        Entries<T> entries{s.columns + at, s.values + at, (size_t)(s.starts[row(i) + 1] - at)};
+        entries_of<T>(kernels()).combine(out + i * s.n_out, s.W, entries, s.n_out, s.n_out);
     }
 }
 

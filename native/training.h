@@ -28,8 +28,8 @@ template <class T> void hold(const Net &net, T *w, T *kept, bool back) {
 }
 
 // One step for each `batch` entries of order (rows); losses before each update go into `losses`. Returns the steps
-// taken: a loss that is not finite, or a watch that says stop, ends the stretch without its update. `table` are the first layer's weights where the
-// rows are sparse.
+// taken: a loss that is not finite, or a watch that says stop, ends the stretch without its update. `table` are the
+// first layer's weights where the rows are sparse.
 template <class T>
 size_t train(Workspace<T> &space, Pool &pool, Batch<T> b, Rule<T> &rule, size_t rows, size_t batch, double *losses,
              const Weights<T> &table, Around<T> &around) {

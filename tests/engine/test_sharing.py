@@ -130,6 +130,18 @@ def test_bounds_averages_and_decay_give_the_same_bits_for_any_number_of_workers(
     assert len(bits(steps)) == 1
 
 
+@pytest.mark.usefixtures("eight")
+def test_rows_that_are_mostly_zeros_give_the_same_bits_for_any_number_of_workers() -> None:
+    case = Case((400, 64, 4), n=1024)
+    case.X[np.random.default_rng(0).random(case.X.shape) > 0.15] = 0
+
+    def steps() -> tuple[np.ndarray, ...]:
+        w, _, losses = case.trained(make_engine(case.architecture, "float64", "native"), Adam(0.01), 256)
+        return w, losses
+
+    assert len(bits(steps)) == 1
+
+
 def test_what_is_deterministic_gives_the_same_bits_with_the_numpy_engine_too() -> None:
     rng, found = np.random.default_rng(0), set()
     X, y = rng.normal(size=(512, 300)).astype("float32"), rng.integers(4, size=512)

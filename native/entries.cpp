@@ -1,0 +1,179 @@
+// Products with rows of which only the entries that are not zero are kept. Compiled once for each instruction set like
+// products.cpp, under the same rules.
+#include "kernels.h"
+
+#include <string.h>
+#if defined(__GNUC__) && defined(__AVX512F__)
+#include <immintrin.h>
+#endif
+
+namespace {
+
+// -- vectors -----------------------------------------------------------------------------------------------------
+
+// N entries side by side: in registers, and in memory at any address.
+template <class T, int N> struct Side {
+#if defined(__GNUC__)
+    typedef T type __attribute__((vector_size(N * sizeof(T))));
+    typedef T stored __attribute__((vector_size(N * sizeof(T)), aligned(sizeof(T)), may_alias));
+#endif
+};
+template <class T> struct Side<T, 1> {
+    typedef T type;
+    typedef T stored;
+};
+
+#if !defined(__GNUC__)
+constexpr int REGISTER = 0;
+#elif defined(__AVX512F__)
+constexpr int REGISTER = 64;
+#elif defined(__AVX__)
+constexpr int REGISTER = 32;
+#else
+constexpr int REGISTER = 16;
+#endif
+template <class T> constexpr int most = REGISTER > (int)sizeof(T) ? REGISTER / (int)sizeof(T) : 1;
+
+// Calls f.run<N, C>(at) for stretches of C vectors of N entries that make up `width`, the widest first.
+template <class T, int N, class F> inline void stretches(F &f, size_t at, size_t width) {
+    for (; width - at >= 4 * N; at += 4 * N) f.template run<N, 4>(at);
+    if (width - at >= 2 * N) f.template run<N, 2>(at), at += 2 * N;
+    if (width - at >= N) f.template run<N, 1>(at), at += N;
+    if constexpr (N > 1) {
+        constexpr int less = N > 4 && sizeof(T) * N > 16 ? N / 2 : 1;
+        if (at < width) stretches<T, less>(f, at, width);
+    }
+}
+
+// -- sums --------------------------------------------------------------------------------------------------------
+
+template <class T> struct Sums {
+    T *out;
+    const T *M;
+    Entries<T> x;  // not by reference: a store of a vector might change it
+    size_t stride;
+
+    // Several sums at a time, since the next addition to one waits for the last.
+    template <int N, int C> void run(size_t at) const {
+        constexpr int SUMS = 4 / C;
+        using stored = typename Side<T, N>::stored;
+        typename Side<T, N>::type sum[SUMS][C] = {};
+        size_t e = 0;
+        for (; e + SUMS <= x.count; e += SUMS)
+#pragma GCC unroll 4
+            for (int s = 0; s < SUMS; ++s) {
+                const T *row = M + (size_t)x.index[e + s] * stride + at;
+#pragma GCC unroll 4
+                for (int c = 0; c < C; ++c) sum[s][c] += x.values[e + s] * *(const stored *)(row + c * N);
+            }
+        for (; e < x.count; ++e)
+#pragma GCC unroll 4
+            for (int c = 0; c < C; ++c)
+                sum[0][c] += x.values[e] * *(const stored *)(M + (size_t)x.index[e] * stride + at + c * N);
+#pragma GCC unroll 4
+        for (int s = 1; s < SUMS; ++s)
+#pragma GCC unroll 4
+            for (int c = 0; c < C; ++c) sum[0][c] += sum[s][c];
+#pragma GCC unroll 4
+        for (int c = 0; c < C; ++c) *(stored *)(out + at + c * N) = sum[0][c];
+    }
+};
+
+template <class T> void combine(T *out, const T *M, const Entries<T> &x, size_t width, size_t stride) {
+    Sums<T> sums{out, M, x, stride};
+    stretches<T, most<T>>(sums, 0, width);
+}
+
+template <class T> struct Spreads {
+    T *M;
+    const T *d;
+    Entries<T> x;
+    size_t stride;
+
+    template <int N, int C> void run(size_t at) const {
+        using stored = typename Side<T, N>::stored;
+        typename Side<T, N>::type slope[C];
+#pragma GCC unroll 4
+        for (int c = 0; c < C; ++c) slope[c] = *(const stored *)(d + at + c * N);
+        const Entries<T> x = this->x;
+        for (size_t e = 0; e < x.count; ++e) {
+            T *row = M + (size_t)x.index[e] * stride + at, value = x.values[e];
+#pragma GCC unroll 4
+            for (int c = 0; c < C; ++c) *(stored *)(row + c * N) += value * slope[c];
+        }
+    }
+};
+
+template <class T> void spread(T *M, const T *d, const Entries<T> &x, size_t width, size_t stride) {
+    Spreads<T> spreads{M, d, x, stride};
+    stretches<T, most<T>>(spreads, 0, width);
+}
+
+// -- finding the entries -----------------------------------------------------------------------------------------
+
+#if defined(__GNUC__) && defined(__AVX512F__)
+
+// Sixteen at a time: those that are not zero move together.
+template <class Load, class Plain>
+inline size_t pack_by_16(int32_t *index, float *values, size_t d, Load load, Plain plain) {
+    size_t count = 0, j = 0;
+    __m512i at = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    for (; j + 16 <= d; j += 16) {
+        __m512 x = load(j);
+        __mmask16 kept = _mm512_cmp_ps_mask(x, _mm512_setzero_ps(), _CMP_NEQ_UQ);
+        _mm512_storeu_si512(index + count, _mm512_maskz_compress_epi32(kept, at));
+        _mm512_storeu_ps(values + count, _mm512_maskz_compress_ps(kept, x));
+        count += (size_t)__builtin_popcount(kept);
+        at = _mm512_add_epi32(at, _mm512_set1_epi32(16));
+    }
+    for (; j < d; ++j) index[count] = (int32_t)j, values[count] = plain(j), count += values[count] != 0;
+    return count;
+}
+
+inline size_t pack_bytes(int32_t *index, float *values, const uint8_t *bytes, size_t d, float scale) {
+    auto load = [&](size_t j) {
+        __m128i part = _mm_loadu_si128((const __m128i *)(bytes + j));
+        return _mm512_mul_ps(_mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(part)), _mm512_set1_ps(scale));
+    };
+    return pack_by_16(index, values, d, load, [&](size_t j) { return (float)(int32_t)bytes[j] * scale; });
+}
+
+inline size_t pack(int32_t *index, float *values, const float *x, size_t d) {
+    return pack_by_16(index, values, d, [&](size_t j) { return _mm512_loadu_ps(x + j); }, [&](size_t j) { return x[j]; });
+}
+
+#endif
+
+template <class T> size_t pack(int32_t *index, T *values, const T *x, size_t d) {
+    size_t count = 0;
+    for (size_t j = 0; j < d; ++j) index[count] = (int32_t)j, values[count] = x[j], count += x[j] != 0;
+    return count;
+}
+
+// Eight at a time, where all of them are zero.
+template <class T> size_t pack_bytes(int32_t *index, T *values, const uint8_t *bytes, size_t d, T scale) {
+    size_t count = 0, j = 0;
+    auto take = [&] { index[count] = (int32_t)j, values[count] = (T)(int32_t)bytes[j] * scale, count += bytes[j] != 0; };
+    while (j + 8 <= d) {
+        uint64_t word;
+        memcpy(&word, bytes + j, 8);
+        if (!word) j += 8;
+        else
+            for (size_t end = j + 8; j < end; ++j) take();
+    }
+    for (; j < d; ++j) take();
+    return count;
+}
+
+template <class T> size_t pack_row(int32_t *index, T *values, const void *row, size_t d, const T *scale) {
+    return scale ? pack_bytes(index, values, (const uint8_t *)row, d, *scale) : pack(index, values, (const T *)row, d);
+}
+
+template <class T> constexpr EntryTable<T> table() { return {&pack_row<T>, &combine<T>, &spread<T>}; }
+
+}  // namespace
+
+#define JOINED_(a, b) a##b
+#define JOINED(a, b) JOINED_(a, b)
+extern "C" const EntryTables JOINED(layerloop_entries_, LAYERLOOP_ISA);
+extern "C" const EntryTables JOINED(layerloop_entries_, LAYERLOOP_ISA) = {table<float>(), table<double>()};

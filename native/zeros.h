@@ -1,0 +1,62 @@
+// Dense rows that are mostly zeros, as pictures of strokes and counts of words are: the first layer computes with their
+// other entries alone, in half the time. Each piece of a batch decides by its own rows; to be included by network.h.
+#pragma once
+
+// The entries of row i of the piece.
+template <class T> Entries<T> entries_of_row(const Piece<T> &p, size_t i) {
+    size_t at = p.starts[i];
+    return {p.index_of_entries.get() + at, p.X + at, p.starts[i + 1] - at};
+}
+
+// Whether the rows of the piece are now packed: not where they have too many entries, of which the first rows tell, nor
+// where a weight is not finite, whose product with zero is NaN.
+template <class T> bool pack_rows(Piece<T> &p, const Batch<T> &b) {
+    constexpr size_t FIRST = 8;
+    const Layer &layer = b.net.layers.front();
+    size_t d = b.net.n_in, count = 0;
+    if (!may_pack<T>(b.net) || p.n < FIRST) return false;
+    for (size_t i = 0; i < p.n; ++i) {
+        p.starts[i] = count;
+        count += entries_of<T>(kernels()).pack(p.index_of_entries.get() + count, p.X + count, row_of(b, p.from + i), d,
+                                               b.rows.bytes ? &b.rows.scale : nullptr);
+        fetch_ahead(p, b, i);
+        if (count > most_entries(i < FIRST ? FIRST : p.n, d)) return false;
+    }
+    p.starts[p.n] = count;
+    return table_of<T>(kernels()).finite(b.w + layer.at, layer.n_in * layer.n_out);
+}
+
+// Calls f(row, j, width) for stretches of the outputs whose weights stay in the second-level cache together, and in each
+// for all rows of the piece.
+template <class T, class F> void by_stretches(const Piece<T> &p, const Batch<T> &b, size_t n_out, F &&f) {
+    constexpr size_t STRETCH = 64;
+    for (size_t j = 0; j < n_out && !b.watch->look(); j += STRETCH)
+        for (size_t i = 0; i < p.n; ++i) f(i, j, std::min(STRETCH, n_out - j));
+}
+
+// T (n_out, n) <- W^T X^T
+template <class T> void affine_packed(Piece<T> &p, const Batch<T> &b, T *t, const Layer &layer) {
+    const T *W = b.w + layer.at;
+    size_t out = layer.n_out;
+    by_stretches(p, b, out, [&](size_t i, size_t j, size_t width) {
+        entries_of<T>(kernels()).combine(p.side + i * out + j, W + j, entries_of_row(p, i), width, out);
+    });
+    table_of<T>(kernels()).transpose(t, p.side, p.n, out);
+}
+
+// dW (n_in, n_out) <- X^T D^T. Where D is not finite zeros count too: then the rows are loaded anew, and it returns false.
+template <class T> bool gradient_of_packed(Piece<T> &p, const Batch<T> &b, T *dW) {
+    const Layer &layer = b.net.layers.front();
+    size_t out = layer.n_out;
+    if (!p.packed) return false;
+    if (!table_of<T>(kernels()).finite(p.d[0], out * p.n)) {
+        gather_rows(p, b);
+        return false;
+    }
+    table_of<T>(kernels()).transpose(p.side, p.d[0], out, p.n);
+    std::memset(dW, 0, layer.n_in * out * sizeof(T));
+    by_stretches(p, b, out, [&](size_t i, size_t j, size_t width) {
+        entries_of<T>(kernels()).spread(dW + j, p.side + i * out + j, entries_of_row(p, i), width, out);
+    });
+    return true;
+}
