@@ -309,6 +309,23 @@ def test_every_control_has_a_name_and_every_picture_a_text(open_page: Callable[.
         assert nameless == [], view
 
 
+def test_a_page_that_is_loaded_again_has_the_settings_of_its_run_and_says_when_the_server_is_gone(
+    browser: Browser,
+) -> None:
+    door, desk = lab.Door(), lab.Desk()
+    page = browser.new_page()
+    with door.serving(lab.lab_app(desk, door.site)):
+        page.goto(door.address)
+        expect(page.locator("[name=data] option").first).to_be_attached()
+        train(page, "circles", layers="8, 4", epochs="3")
+        page.reload()
+        for name, value in {"data": "circles", "layers": "8, 4", "epochs": "3", "validation": "0"}.items():
+            expect(page.locator(f"[name={name}]")).to_have_value(value)
+    expect(page.locator("#lost")).to_contain_text("is the command still running?")
+    page.close()
+    desk.leave()
+
+
 def test_foreign_pages_cannot_reach_it(browser: Browser, door: lab.Door) -> None:
     """A page of another origin asks for everything that there is, and gets nothing."""
     from http.server import BaseHTTPRequestHandler, HTTPServer

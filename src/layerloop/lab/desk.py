@@ -73,6 +73,7 @@ class Desk:
     latest: Latest = field(default_factory=Latest)
     run: Run | None = None
     watch: Watch | None = None  # of the run under way, or of one that the command started
+    _asked: dict[str, Any] = field(default_factory=dict)  # of the last run that a page started
     _traces: dict[int, Trace] = field(default_factory=dict)  # the last few, by the key that their page has
     _key: int = 0
     _starting: threading.Lock = field(default_factory=threading.Lock)
@@ -92,7 +93,8 @@ class Desk:
             "activations": list(ACTIVATIONS),
             "optimizers": [name for name in RULES if name != "lazy_adam"],
             "most": MOST,
-            "start": {"optimizer": recipe.optimizer, "seed": recipe.seed, **first["start"], "data": first["name"]},
+            "start": {"optimizer": recipe.optimizer, "seed": recipe.seed, **first["start"], "data": first["name"]}
+            | self._asked,
             "started": self.watch is not None,
             "watches": self.watch is not None and self.run is None,
             "model": None if self.model is None else repr(self.model).partition("  #")[0],
@@ -117,7 +119,7 @@ class Desk:
             train, test = self.shelf.read(name)
             task = prepare(train, test, recipe)
             self.leave()
-            self.name = str(name)
+            self.name, self._asked = str(name), dict(values)
             self.run = Run(task, self.name, recipe.epochs, self.latest, float(pace))
             self.attach(self.run.watch)
         return {"started": True}

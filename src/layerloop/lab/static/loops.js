@@ -160,7 +160,7 @@ async function matrix(row) {
   const [rows, columns] = found.laid_out;
   const [down, across] = found.block;
   const block = down * across > 1 ? `; a pixel is the largest of ${down} × ${across} numbers` : "";
-  $("matrix-note").textContent = `${rows} × ${columns}, from −${figure(found.largest)} to ${figure(found.largest)}${block}; click a pixel to open its number`;
+  $("matrix-note").textContent = `${rows} × ${columns}, colours from −${figure(found.largest)} to ${figure(found.largest)}${block}; click a pixel to open its number`;
   $("matrix").setAttribute("aria-label", `${spoken(row.name)} as a picture of ${rows} by ${columns}`);
 }
 

@@ -27,6 +27,7 @@ export function begin(choices) {
     event.preventDefault();
     start();
   });
+  form.addEventListener("input", () => { $("train-error").textContent = ""; });
   form.data.addEventListener("change", () => {
     for (const [name, value] of Object.entries(chosen().start)) form[name].value = Array.isArray(value) ? value.join(", ") : value;
     note(chosen());
@@ -53,11 +54,12 @@ function start() {
 const control = (wish) => saying($("train-error"), () => tell("control", { do: wish }));
 
 export function lost() {
-  $("said").textContent = "connection lost";
+  $("lost").textContent = "The connection is lost: is the command still running? When it was started anew, open the address that it printed.";
 }
 
 export function status(now) {
   last = now;
+  $("lost").textContent = "";
   const live = now.state === "running" || now.state === "paused";
   const own = $("watching").hidden;
   $("pause").disabled = $("stop").disabled = !live || !own;
@@ -158,7 +160,7 @@ function surface(now, points) {
   $("surface").setAttribute("aria-label", `decision surface of ${points.classes.length} classes over ${points.x.length} points`);
   $("surface-key").replaceChildren(...points.classes.map((name, k) => {
     const key = make("span", { textContent: name, className: "key" });
-    key.style.color = `rgb(${CLASSES[k]})`;
+    key.style.setProperty("--key", `rgb(${CLASSES[k]})`);
     return key;
   }));
 }
