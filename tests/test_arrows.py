@@ -96,7 +96,7 @@ FOLDERS: dict[str, tuple[str, ...]] = {
         *("broadcast", "pictures", "curve", "runs", "drawing", "mistakes", "matrices", "desk", "app", "__init__"),
     ),
     "cli": (
-        *("terminal", "options", "keeping", "tables", "photos", "estimator", "report", "lab", "train_table"),
+        *("terminal", "opening", "options", "keeping", "tables", "photos", "estimator", "report", "lab", "train_table"),
         *("train_progress", "train_network", "train", "evaluate", "predict", "cv", "tune", "check", "trace", "data"),
         *("info", "serve"),
         "__init__",

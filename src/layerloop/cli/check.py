@@ -72,7 +72,7 @@ def run(given: argparse.Namespace) -> int:
 
 def _encoded(model: Any, given: argparse.Namespace, terminal: Terminal) -> tuple[Chain, Any, Any]:
     """Return the first network of an estimator, and a row and its target as that takes them."""
-    X, y, _ = estimator.sample_of(model, given.data, given.index, given, terminal)
+    X, y, _ = estimator.sample_of(model, given.index, given, terminal)
     subject = subject_of(model)
     row, target = subject.rows(X), subject.targets(y)
     return subject.chain, row if hasattr(row, "toarray") else row[0], target

@@ -9,6 +9,7 @@ import numpy as np
 from layerloop import describe
 from layerloop.cli import options as opt
 from layerloop.cli import tables
+from layerloop.cli.opening import record_of, source_of
 from layerloop.csr import Csr
 from layerloop.data import has_test, read_rows, scaled
 from layerloop.data.sparse_files import SVMLIGHT
@@ -27,11 +28,6 @@ if TYPE_CHECKING:
     from layerloop.table_files import Learnable
 
 ARRAYS = (".npy", ".npz", *SVMLIGHT)
-
-
-def record_of(model: Any) -> dict[str, Any]:
-    """Return what the command wrote down of a model's training."""
-    return getattr(model, "record_", {})
 
 
 def known_rows(model: Any, data: str, given: argparse.Namespace, terminal: Terminal) -> tuple[Any, NDArray[Any]]:
@@ -82,14 +78,10 @@ def _of_table_file(model: Any, path: str, target: str | None, kind: str) -> Lear
     return several_learnable(table, names, kind)
 
 
-def sample_of(
-    model: Any, data: str | None, index: int, given: argparse.Namespace, terminal: Terminal
-) -> tuple[Any, Any, str]:
+def sample_of(model: Any, index: int, given: argparse.Namespace, terminal: Terminal) -> tuple[Any, Any, str]:
     """Return one row as a table of one, its label or value, and what it is called."""
-    source = data or record_of(model).get("data")
-    if not source:
-        raise SettingError("the model does not say what it was trained on: name the sample's data with --data")
-    X, y = known_rows(model, str(source), given, terminal)
+    source = source_of(model, given)
+    X, y = known_rows(model, source, given, terminal)
     if not 0 <= index < len(y):
         raise InputError(f"{source} has rows 0 to {len(y) - 1}; there is no row {index}")
     return rows_of(X, np.array([index])), y[index], f"{source} row {index}"
@@ -134,7 +126,7 @@ def _predicted(model: Any, text: str, given: argparse.Namespace, terminal: Termi
 def _of_row(model: Any, index: int, given: argparse.Namespace, terminal: Terminal) -> dict[str, Any]:
     """Return the answer to a row of --data, beside its own label where it has one."""
     try:
-        X, label, name = sample_of(model, given.data, index, given, terminal)
+        X, label, name = sample_of(model, index, given, terminal)
     except InputError:  # such as a table of new rows, which have no label yet
         if given.target is not None or not is_table(given.data):
             raise

@@ -12,13 +12,14 @@ import numpy as np
 from layerloop import describe
 from layerloop.cli import estimator
 from layerloop.cli import options as opt
-from layerloop.cli.terminal import Terminal
+from layerloop.cli.opening import look_into
 from layerloop.metrics import all_figures
-from layerloop.models import load
 from layerloop.network import Chain, evaluate
 
 if TYPE_CHECKING:
     import argparse
+
+    from layerloop.cli.terminal import Terminal
 
 EXAMPLES = """examples:
   layerloop evaluate mnist-784-32-10.safetensors mnist
@@ -37,10 +38,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Print the figures; return 0."""
-    terminal = Terminal(json=given.json)
-    m = load(given.model)
-    if not isinstance(m, Chain):
-        return estimator.evaluate(m, given, terminal)
+    return look_into(given, network=_of_network, estimator=estimator.evaluate)
+
+
+def _of_network(m: Chain, given: argparse.Namespace, terminal: Terminal) -> int:
     data, split = opt.known_data(m, given.data, given, terminal)
     figures = evaluate(m, data.X, data.y, opt.loss_of(m))
     if data.kind == "labels":

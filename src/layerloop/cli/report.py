@@ -15,12 +15,11 @@ from layerloop import describe, inspection
 from layerloop.atomic import check_writable
 from layerloop.cli import estimator
 from layerloop.cli import options as opt
-from layerloop.cli.terminal import Terminal
+from layerloop.cli.opening import look_into, record_of, source_of
 from layerloop.data import has_test
 from layerloop.errors import InputError, LayerloopError, SettingError
 from layerloop.frames import rows_of
 from layerloop.inspection.plots import check_drawable
-from layerloop.models import load
 from layerloop.network import Chain
 from layerloop.training import read_history
 from layerloop.training.recipe import Recipe, held_out_rows, prepare
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from layerloop.cli.terminal import Terminal
     from layerloop.csr import Csr
 
 EXAMPLES = """examples:
@@ -64,35 +64,26 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Write the page; return 0."""
-    terminal = Terminal(json=given.json)
+    return look_into(given, network=_look, estimator=_look)
+
+
+def _look(m: Any, given: argparse.Namespace, terminal: Terminal) -> int:
+    """Write the page of a network or an estimator, on the rows of --data or on those that judge it honestly."""
     model = Path(given.model)
-    m = load(model)
-    if not isinstance(m, Chain):
-        return _of_estimator(m, model, given, terminal)
+    source = source_of(m, given)
     place = check_writable(given.out or place_of(model))
     check_drawable()
     history = _history(model, given.history)
-    found = write(m, model, place, held_for(m, given, terminal), history, terminal, given.seed)
-    terminal.say(str(found))
-    terminal.say(f"\nwrote {place}")
-    terminal.result({"model": model, "report": place, **found.as_dict()})
-    return 0
-
-
-def _of_estimator(m: Any, model: Path, given: argparse.Namespace, terminal: Terminal) -> int:
-    """Write the page of an estimator on the rows of --data, or on those that it was trained on."""
-    record = estimator.record_of(m)
-    source = given.data or record.get("data")
-    if not source:
-        raise SettingError("the model does not say what it was trained on: name rows with --data")
-    place = check_writable(given.out or place_of(model))
-    check_drawable()
-    X, y = estimator.known_rows(m, str(source), given, terminal)
-    held = held_of_table(m, str(source), X, y, terminal) if given.data is None else Held(str(source), "", X, y, [])
-    found = write(m, model, place, held, _history(model, given.history), terminal, given.seed)
+    held = held_for(m, given, terminal) if isinstance(m, Chain) else _held_for_estimator(m, source, given, terminal)
+    found = write(m, model, place, held, history, terminal, given.seed)
     terminal.say(f"{found}\n\nwrote {place}")
     terminal.result({"model": model, "report": place, **found.as_dict()})
     return 0
+
+
+def _held_for_estimator(m: Any, source: str, given: argparse.Namespace, terminal: Terminal) -> Held:
+    X, y = estimator.known_rows(m, source, given, terminal)
+    return held_of_table(m, source, X, y, terminal) if given.data is None else Held(source, "", X, y, [])
 
 
 def held_of_table(m: Any, source: str, X: Any, y: NDArray[Any], terminal: Terminal) -> Held:
@@ -100,7 +91,7 @@ def held_of_table(m: Any, source: str, X: Any, y: NDArray[Any], terminal: Termin
 
     They are the test rows where some were held out, else all of which some network had not seen.
     """
-    settings = estimator.record_of(m).get("settings", {})
+    settings = record_of(m).get("settings", {})
     if settings.get("test"):
         held = held_out_rows(y, settings["test"], settings["seed"])
         return Held(source, "test", rows_of(X, np.flatnonzero(held)), y[held], [])
@@ -161,14 +152,12 @@ def _history(model: Path, given: Path | None) -> list[dict[str, float | None]]:
 
 def held_for(m: Chain, given: argparse.Namespace, terminal: Terminal) -> Held:
     """Return the rows of --data, or those that were held out when the model was trained."""
-    source = given.data or m.record.get("data")
-    if not source:
-        raise SettingError("the model does not say what it was trained on: name rows with --data")
+    source = source_of(m, given)
     own = source == m.record.get("data") and given.split is None
-    if own and not has_test(str(source)) and isinstance(m.record.get("recipe"), dict):
-        return _held_out(m, str(source), given, terminal)
-    data, split = opt.known_data(m, str(source), given, terminal)
-    return Held(str(source), split if has_test(str(source)) else "", data.X, data.y, [])
+    if own and not has_test(source) and isinstance(m.record.get("recipe"), dict):
+        return _held_out(m, source, given, terminal)
+    data, split = opt.known_data(m, source, given, terminal)
+    return Held(source, split if has_test(source) else "", data.X, data.y, [])
 
 
 def _held_out(m: Chain, source: str, given: argparse.Namespace, terminal: Terminal) -> Held:

@@ -12,17 +12,16 @@ import numpy as np
 
 from layerloop.cli import estimator
 from layerloop.cli import options as opt
-from layerloop.cli.terminal import Terminal
+from layerloop.cli.opening import look_into, source_of
 from layerloop.data import image_text
-from layerloop.errors import SettingError
 from layerloop.inspection.trace import trace
-from layerloop.models import load
-from layerloop.network import Chain
 
 if TYPE_CHECKING:
     import argparse
 
+    from layerloop.cli.terminal import Terminal
     from layerloop.inspection import Trace
+    from layerloop.network import Chain
 
 EXAMPLES = """examples:
   layerloop trace mnist-784-32-10.safetensors --data mnist --index 0
@@ -53,32 +52,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(given: argparse.Namespace) -> int:
     """Print the trace; return 0, or 1 where a check fails."""
-    terminal = Terminal(json=given.json)
-    m = load(given.model)
-    if not isinstance(m, Chain):
-        return _of_estimator(m, given, terminal)
-    source = given.data or m.record.get("data")
-    if not source:
-        raise SettingError(f"{given.model} does not say what it was trained on: name the sample's data with --data")
-    data, split = opt.known_data(m, str(source), given, terminal)
+    return look_into(given, network=_of_network, estimator=_of_estimator)
+
+
+def _of_network(m: Chain, given: argparse.Namespace, terminal: Terminal) -> int:
+    """Print the trace of a network on a row of the data."""
+    source = source_of(m, given)
+    data, split = opt.known_data(m, source, given, terminal)
     x, y = opt.row_of(data, split, given.index)
     found = trace(m, x, y, check=given.check, seed=given.seed)
     shown = [_numbers(found, name) for name in given.show]
-    terminal.say(opt.row_name(str(source), split, given.index))
+    terminal.say(opt.row_name(source, split, given.index))
     picture = opt.picture_of(data, x)
     if picture is not None and terminal.interactive:
         terminal.say(image_text(picture, colour=terminal.colour))
     terminal.say(str(found))
     for numbers in shown:
         terminal.say(numbers)
-    place = {"data": str(source), "split": split, "index": given.index}
+    place = {"data": source, "split": split, "index": given.index}
     terminal.result({**place, **found.as_dict(full=given.full or given.show), "model_file": given.model})
     return 0 if found.check is None or found.check.finding.passed else 1
 
 
 def _of_estimator(model: Any, given: argparse.Namespace, terminal: Terminal) -> int:
     """Print the trace of an estimator's first network on an encoded row."""
-    X, y, name = estimator.sample_of(model, given.data, given.index, given, terminal)
+    X, y, name = estimator.sample_of(model, given.index, given, terminal)
     found = trace(model, X, y, check=given.check, seed=given.seed)
     shown = [_numbers(found, wanted) for wanted in given.show]
     for line in (f"{name}, as the first network takes it", str(found), *shown):
