@@ -222,6 +222,31 @@ def test_a_head_without_end_is_cut_off(door: lab.Door) -> None:
             assert one.recv(100) == b""
 
 
+STRANGE = {
+    "a length said in two ways": (
+        "POST /predict",
+        "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}",
+        b" 400 ",
+    ),
+    "two lengths": ("POST /predict", "Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}", b" 400 "),
+    "a method that nobody knows": ("BREW /", "\r\n", b" 400 "),
+    "a tunnel": ("CONNECT evil.example:80", "\r\n", b" 400 "),
+    "a zero in the path": ("GET /healthz\0.html", "\r\n", b" 400 "),
+    "another host": ("GET /healthz", "Host: evil.example\r\n\r\n", b" 400 "),
+    "a long path": (f"GET /{'a' * 16_400}", "\r\n", b" 431 "),
+    "long headers": ("GET /healthz", f"X: {'a' * 16_400}\r\n\r\n", b" 431 "),
+    "a websocket": ("GET /healthz", "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n", b" 200 "),  # none is opened
+}
+
+
+@pytest.mark.parametrize(("line", "rest", "status"), STRANGE.values(), ids=STRANGE)
+def test_strange_requests_over_a_socket(line: str, rest: str, status: bytes, door: lab.Door) -> None:
+    head = f"Host: 127.0.0.1:{door.site.port}\r\nAuthorization: Bearer {door.site.token}\r\n"
+    with socket.create_connection(("127.0.0.1", door.site.port), timeout=5) as one:
+        one.sendall(f"{line} HTTP/1.1\r\n{head}Content-Type: application/json\r\n{rest}".encode())
+        assert status in one.recv(1000).splitlines()[0]
+
+
 def test_answers_do_not_wait_for_the_other_side_to_confirm_their_head(door: lab.Door) -> None:
     """asyncio switches that off (TCP_NODELAY) for sockets that name TCP and for no others; it costs 40 ms an answer."""
     assert door.socket.proto == socket.IPPROTO_TCP

@@ -57,6 +57,8 @@ class Limits:
     ----------
     body : int
         Bytes of a request.
+    head : int
+        Bytes of its path, query and headers.
     seconds : float
         In which its body has to arrive.
     in_flight : int
@@ -66,6 +68,7 @@ class Limits:
     """
 
     body: int = 1 << 20
+    head: int = 1 << 14
     seconds: float = 10.0
     in_flight: int = 64
     streams: int = 100
@@ -193,7 +196,7 @@ class Guards:
             self._foreign(headers, method)
             or self._without_token(scope, headers)
             or self._wrong_kind(scope, headers)
-            or self._too_long(headers)
+            or self._too_long(scope, headers)
         )
 
     def _foreign(self, headers: dict[str, str], method: str) -> Refusal | None:
@@ -233,7 +236,10 @@ class Guards:
             return Refusal(415, "send JSON, with Content-Type: application/json")
         return None
 
-    def _too_long(self, headers: dict[str, str]) -> Refusal | None:
+    def _too_long(self, scope: Scope, headers: dict[str, str]) -> Refusal | None:
+        head = len(scope["path"]) + len(scope.get("query_string", b"")) + sum(map(len, (*headers, *headers.values())))
+        if head > self.limits.head:
+            return Refusal(431, f"the head of a request may have {self.limits.head:,} bytes")
         length = headers.get("content-length", "0")
         return None if length.isdecimal() and int(length) <= self.limits.body else self._too_large()
 

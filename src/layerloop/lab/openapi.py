@@ -13,7 +13,7 @@ CELLS: dict[str, dict[str, Any]] = {  # what a column of a table takes; null whe
 }
 
 
-REFUSED = ("400", "401", "403", "408", "413", "415", "421", "422", "503")  # with a reason
+REFUSED = ("400", "401", "403", "408", "413", "415", "421", "422", "431", "503")  # with a reason
 
 
 def description(about: dict[str, Any], most: int, largest: float = 3.4e38) -> dict[str, Any]:
