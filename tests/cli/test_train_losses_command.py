@@ -111,7 +111,7 @@ def test_a_single_yes_or_no_is_a_class_by_its_name(run: Callable) -> None:
     assert len(last(run("report", "m.safetensors", "--json"))["confusion"]) == 2
 
 
-@pytest.mark.parametrize("data", [("sky.npz",), ("sky.csv", "--target", "rain,wind,sun", "--layers", "32")])
+@pytest.mark.parametrize("data", [("sky.npz",), ("sky.csv", "--target", "rain,wind,sun")])
 def test_several_labels_are_trained_for_and_judged_as_such(data: tuple[str, ...], run: Callable) -> None:
     run("train", *data, *FAST)
     m = load("m.safetensors")
@@ -192,6 +192,8 @@ def test_a_row_of_a_table_without_the_target_is_answered_without_a_label(network
         ("train sky.csv --target rain,winds --layers 4", "has no column 'winds'. Did you mean 'wind'?"),
         ("train sky.npz --loss crossentropy", "holds labels, which loss crossentropy does not fit"),
         ("train sky.npz --class-weight balanced", "smoothing and class_weight are for classes"),
+        ("train sky.npz --lab", "has several labels a row, which the page does not show"),
+        ("train sky.csv --target rain,wind --metric auc", "--metric is for the estimator of tables"),
         ("train values.npz", "has 4 values a row; a network here is trained on one"),
     ],
 )

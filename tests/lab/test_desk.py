@@ -21,7 +21,7 @@ from PIL import Image
 
 import layerloop
 from asking import PORT, ask
-from layerloop import Chain, Dense, evaluate, load, softmax, trace
+from layerloop import Chain, Dense, evaluate, load, sigmoid, softmax, trace
 from layerloop.data import prepare_image
 from layerloop.lab.app import lab_app
 from layerloop.lab.broadcast import Latest
@@ -29,6 +29,8 @@ from layerloop.lab.curve import Curve
 from layerloop.lab.desk import Desk
 from layerloop.lab.guards import Guards, Site
 from layerloop.lab.matrices import blocked
+from layerloop.lab.mistakes import mistakes
+from layerloop.lab.pictures import picture_of_run
 from layerloop.lab.runs import Run
 from layerloop.lab.shelf import Shelf
 from layerloop.training.recipe import Recipe, prepare
@@ -391,3 +393,13 @@ def test_a_run_of_the_command_is_watched_and_the_page_stays_until_a_signal(tmp_p
 def _digit(i: int) -> tuple[np.ndarray[Any, Any], int]:
     rows = layerloop.data.read("digits", "test")
     return rows.X[i], int(rows.y[i])
+
+
+def test_a_single_yes_or_no_is_two_classes_on_the_page_too() -> None:
+    m = Chain(Dense(2, 1), sigmoid, classes=("no", "yes"))
+    m.flat[...] = [4.0, 0.0, 0.0]
+    X, y = np.array([[1.0, 0.0], [-1.0, 0.0], [1.0, 1.0]]), np.array([1, 0, 0])
+    picture = picture_of_run(m, (X, y), (X, y))
+    assert picture["confusion"] == {"classes": ["no", "yes"], "counts": [[1, 1], [0, 1]], "rows": 3}
+    (wrong,) = mistakes(m, X, y)["mistakes"]
+    assert (wrong["row"], wrong["label"], wrong["predicted"]) == (2, "no", "yes")

@@ -186,15 +186,19 @@ def row_of(data: Dataset, split: str, index: int) -> tuple[NDArray[np.generic], 
 
 
 def dense(data: Dataset) -> NDArray[np.generic]:
-    """Return the rows, for who shows every number of them.
+    """Return the rows, for who shows every number of them, and one class or value a row.
 
     Raises
     ------
     SettingError
-        They are sparse.
+        They are sparse, or have several labels each.
     """
+    if data.kind == "labels":
+        raise SettingError(
+            f"{data.name} has several labels a row, which the page does not show: train and report without"
+        )
     if isinstance(data.X, Csr):
-        raise SettingError(f"{data.name} holds sparse rows, which the page does not show: train and report without it")
+        raise SettingError(f"{data.name} holds sparse rows, which the page does not show: train and report without")
     return data.X
 
 

@@ -20,6 +20,8 @@ from layerloop.cli import tables
 from layerloop.cli.terminal import Terminal
 from layerloop.cli.train_network import train_network
 from layerloop.cli.train_table import train_table
+from layerloop.data.readers import TABLE_ENDINGS, existing_file
+from layerloop.data.tables import header_of
 from layerloop.errors import SettingError
 from layerloop.layers import ACTIVATIONS
 from layerloop.optim import RULES, SCHEDULES
@@ -123,17 +125,30 @@ def run(given: argparse.Namespace) -> int:
         raise SettingError(f"--every must be a positive number of seconds, got {given.every:g}")
     opt.check_colour(given)
     network = [name for name in NETWORK if getattr(given, name) is not None]
-    if is_table(given.data) and not network:
+    if is_table(given.data) and not network and not _has_several_targets(given):
         return train_table(given, terminal)
     _check_network(given, network)
     return train_network(given, terminal)
+
+
+def _has_several_targets(given: argparse.Namespace) -> bool:
+    """Whether --target names several columns, labels say: a network is trained on them, the estimators on one."""
+    if given.target is None or "," not in given.target or not str(given.data).lower().endswith(TABLE_ENDINGS):
+        return False
+    return given.target not in header_of(existing_file(given.data))
 
 
 def _check_network(given: argparse.Namespace, network: list[str]) -> None:
     """Refuse settings of the estimator for tables beside those of a network."""
     table = [name for name in TABLE if getattr(given, name) is not None]
     if table:
-        why = f"leave out {_option(network[0])}" if network else f"{given.data} is none"
+        why = (
+            f"leave out {_option(network[0])}"
+            if network
+            else "several targets are for a network"
+            if is_table(given.data)
+            else f"{given.data} is none"
+        )
         raise SettingError(f"{_option(table[0])} is for the estimator of tables: {why}")
 
 

@@ -216,6 +216,17 @@ def write_csv(path: str | os.PathLike[str], rows: Rows, predictions: Mapping[str
     return write_atomically(place, gzip.compress(content, mtime=0) if place.suffix == ".gz" else content)
 
 
+def header_of(path: str | os.PathLike[str], *, max_bytes: int = 1 << 30) -> tuple[str, ...]:
+    """Return the column names of a CSV file.
+
+    Raises
+    ------
+    DataFormatError
+        As :func:`read_csv`.
+    """
+    return Lines(path, max_bytes).header
+
+
 class Lines:
     """The lines of a CSV file: `header`, `delimiter`, and (line number, cells) by iteration, none ragged."""
 

@@ -36,6 +36,8 @@ def mistakes(m: Chain, X: NDArray[np.generic], y: NDArray[np.generic], most: int
     outputs = m(X)
     if m.architecture.head == "identity":
         outputs = softmax(outputs)
+    if outputs.shape[1] == 1:  # a single yes or no
+        outputs = np.hstack([1 - outputs, outputs])
     truth = class_indices(m, y, len(y))
     names = m.classes or tuple(map(str, range(outputs.shape[1])))
     rows = outcomes.mistakes(outputs, truth, most)

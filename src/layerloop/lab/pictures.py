@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from layerloop.inspection import outcomes
-from layerloop.network import class_indices, params
+from layerloop.inspection import kind_of, outcomes
+from layerloop.network import class_indices, likeliest, params
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,8 +46,8 @@ def picture_of_run(m: Chain, held: Held | None, points: Held | None, *, most: in
     >>> sorted(picture), picture["confusion"]["rows"]
     (['confusion', 'points', 'surface', 'weights'], 2)
     """
-    classes = m.classes or m.architecture.head != "identity"
-    flat = points is not None and bool(classes) and m.architecture.n_in == 2
+    classes = kind_of(m) == "classes"
+    flat = points is not None and classes and m.architecture.n_in == 2
     return {
         "confusion": confusion(m, *(part[:most] for part in held)) if held and classes else None,
         "weights": first_weights(m) if m.inputs.image else None,
@@ -66,8 +66,8 @@ def confusion(m: Chain, X: NDArray[np.generic], y: NDArray[np.generic]) -> dict[
     >>> confusion(m, np.zeros((3, 2)), np.array([0, 0, 1]))["counts"]
     [[2, 0], [1, 0]]
     """
-    n = m.architecture.n_out
-    counts = outcomes.confusion(m(X).argmax(axis=1), class_indices(m, y, len(y)), n)
+    n = max(m.architecture.n_out, 2)  # a single yes or no has two classes
+    counts = outcomes.confusion(likeliest(m(X)), class_indices(m, y, len(y)), n)
     names = list(m.classes or map(str, range(n)))
     return {"classes": names, "counts": counts.tolist(), "rows": len(y)}
 
@@ -100,6 +100,8 @@ def surface(m: Chain, X: NDArray[np.generic], fine: int = FINE) -> dict[str, Any
     left, bottom, right, top = box_of(X)
     x, y = np.meshgrid(np.linspace(left, right, fine), np.linspace(top, bottom, fine))
     outputs = m(np.c_[x.ravel(), y.ravel()].astype(np.float32))
+    if outputs.shape[1] == 1:  # a single yes or no
+        outputs = np.hstack([1 - outputs, outputs])
     sure = np.rint(255 * np.clip(outputs.max(axis=1), 0, 1)).astype(np.uint8)
     winner = outputs.argmax(axis=1).astype(np.uint8)
     return {"side": fine, "box": [left, right, bottom, top], "winner": text_of(winner), "sure": text_of(sure)}
