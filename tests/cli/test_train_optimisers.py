@@ -58,3 +58,16 @@ def test_what_cannot_be_is_said_in_one_line(
     assert trained(out, *options) == 2
     assert said in capsys.readouterr().err
     assert not out.exists()
+
+
+@pytest.mark.parametrize("engine", ["native", "numpy"])
+def test_as_many_threads_as_are_allowed_give_the_bits_of_one(
+    engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LAYERLOOP_ENGINE", engine)
+    trained_by = []
+    for threads in ([], ["--threads", "1"]):
+        out = tmp_path / f"m{len(threads)}.safetensors"
+        assert main(["train", "digits", "--layers", "256", "--epochs", "3", *threads, "--out", str(out)]) == 0
+        trained_by.append(load(out).flat)
+    assert (trained_by[0] == trained_by[1]).all()

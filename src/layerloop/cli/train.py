@@ -142,13 +142,8 @@ def _check_network(given: argparse.Namespace, network: list[str]) -> None:
     """Refuse settings of the estimator for tables beside those of a network."""
     table = [name for name in TABLE if getattr(given, name) is not None]
     if table:
-        why = (
-            f"leave out {_option(network[0])}"
-            if network
-            else "several targets are for a network"
-            if is_table(given.data)
-            else f"{given.data} is none"
-        )
+        other = "several targets are for a network" if is_table(given.data) else f"{given.data} is none"
+        why = f"leave out {_option(network[0])}" if network else other
         raise SettingError(f"{_option(table[0])} is for the estimator of tables: {why}")
 
 
