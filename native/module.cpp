@@ -73,7 +73,8 @@ template <class T> class Engine {
         try {
             with_space(b, most, !!sparse, threads, [&](Workspace<T> &space, Pool &pool) {
                 if (sparse) space.reserve(rows, most, entries);
-                taken = ::train(space, pool, b, rule, order.size(), batch, losses.data(), table, extras);
+                taken = ::train(space, pool, b, rule, X.shape(0), order.size(), batch, losses.data(), table,
+                                extras);
                 return 0;
             });
         } catch (const nb::python_error &raised) {

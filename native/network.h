@@ -134,7 +134,7 @@ inline size_t aux_count(const Layer &layer, size_t rows) {
 
 // Columns from which it pays to look for zeros in the rows that the first layer takes; zeros.h.
 template <class T> bool may_pack(const Net &net) { return net.takes_rows() && net.n_in >= 64; }
-inline size_t most_entries(size_t rows, size_t d) { return rows * d / 4; }
+inline size_t most_entries(size_t rows, size_t d) { return rows * d * 3 / 8; }  // with more, full products are as fast
 inline size_t entry_room(size_t rows, size_t d) { return most_entries(rows, d) + d + ENTRY_ROOM; }
 
 // The buffers of one piece of at most `capacity` rows, and what was computed in them.
@@ -277,7 +277,7 @@ template <class T> void load_rows(Piece<T> &p, const Batch<T> &b, size_t from) {
     p.from = from;
     p.node[0] = p.input;
     if (b.sparse) return;
-    p.packed = pack_rows(p, b);
+    p.packed = pack_rows(p, b) && first_is_finite(b);
     if (p.packed) return;
     gather_rows(p, b);
     if (!b.net.takes_rows()) table_of<T>(kernels()).transpose(p.input, p.x, p.n, b.net.n_in);
@@ -312,8 +312,8 @@ template <class T> bool told_to_stop(const Piece<T> &p, const Batch<T> &b, const
     return b.watch->stopped() || (p.n * layer.times * (layer.n_in + layer.n_out) > WORTH && b.watch->look());
 }
 
-template <class T> void forward_loop(Piece<T> &p, const Batch<T> &b) {
-    for (size_t i = 0; i < b.net.layers.size(); ++i) {
+template <class T> void forward_loop(Piece<T> &p, const Batch<T> &b, size_t first = 0) {
+    for (size_t i = first; i < b.net.layers.size(); ++i) {
         if (told_to_stop(p, b, b.net.layers[i])) p.node[i + 1] = p.z[i];
         else forward_layer(p, b, i);
     }
@@ -350,8 +350,8 @@ template <class T> double loss_of(Piece<T> &p, const Batch<T> &b) {
     return sum;
 }
 
-template <class T> void backward_loop(Piece<T> &p, const Batch<T> &b) {
-    for (size_t i = b.net.layers.size(); i-- > 0;) {
+template <class T> void backward_loop(Piece<T> &p, const Batch<T> &b, size_t first = 0) {
+    for (size_t i = b.net.layers.size(); i-- > first;) {
         if (told_to_stop(p, b, b.net.layers[i])) return;
         backward_layer(p, b, i);
         for (size_t j = i + 1; i && j < b.net.layers.size(); ++j)  // the ways around that begin at this layer's input

@@ -2,27 +2,37 @@
 // other entries alone, in half the time. Each piece of a batch decides by its own rows; to be included by network.h.
 #pragma once
 
+constexpr size_t PACKED_LEAST = 8;  // rows of a piece: with fewer it does not pay to look
+
 // The entries of row i of the piece.
 template <class T> Entries<T> entries_of_row(const Piece<T> &p, size_t i) {
     size_t at = p.starts[i];
     return {p.index_of_entries.get() + at, p.X + at, p.starts[i + 1] - at};
 }
 
-// Whether the rows of the piece are now packed: not where they have too many entries, of which the first rows tell, nor
-// where a weight is not finite, whose product with zero is NaN.
+// The entries of a row of the data set go behind the piece's first `at`; returns how many they are.
+template <class T> size_t pack_row(Piece<T> &p, const Batch<T> &b, const void *row, size_t at) {
+    const T *scale = b.rows.bytes ? &b.rows.scale : nullptr;
+    return entries_of<T>(kernels()).pack(p.index_of_entries.get() + at, p.X + at, row, b.net.n_in, scale);
+}
+
+// Whether the rows of the piece are now packed: not where they have too many entries, of which the first rows tell.
 template <class T> bool pack_rows(Piece<T> &p, const Batch<T> &b) {
-    constexpr size_t FIRST = 8;
-    const Layer &layer = b.net.layers.front();
     size_t d = b.net.n_in, count = 0;
-    if (!may_pack<T>(b.net) || p.n < FIRST) return false;
+    if (!may_pack<T>(b.net) || p.n < PACKED_LEAST) return false;
     for (size_t i = 0; i < p.n; ++i) {
         p.starts[i] = count;
-        count += entries_of<T>(kernels()).pack(p.index_of_entries.get() + count, p.X + count, row_of(b, p.from + i), d,
-                                               b.rows.bytes ? &b.rows.scale : nullptr);
+        count += pack_row(p, b, row_of(b, p.from + i), count);
         fetch_ahead(p, b, i);
-        if (count > most_entries(i < FIRST ? FIRST : p.n, d)) return false;
+        if (count > most_entries(i < PACKED_LEAST ? PACKED_LEAST : p.n, d)) return false;
     }
     p.starts[p.n] = count;
+    return true;
+}
+
+// Whether the first layer's weights are finite: else their products with zeros are not zero.
+template <class T> bool first_is_finite(const Batch<T> &b) {
+    const Layer &layer = b.net.layers.front();
     return table_of<T>(kernels()).finite(b.w + layer.at, layer.n_in * layer.n_out);
 }
 

@@ -1,0 +1,171 @@
+// Training steps whose first layer is shared out by its outputs, where the rows are mostly zeros. By rows each thread
+// would need all weights of that layer and hand over a gradient of that size in every step, which takes longer than the
+// sums themselves; by outputs each thread keeps its own weights, slots and gradient in its core's cache, and what goes
+// around are the entries of the rows.
+//
+// A stretch of outputs has its own block: the rows of W (d, width), then the biases; the same for the slots and the
+// gradient. Blocks are filled from the flat vectors when a call begins and written back when it ends, or when a step has
+// to be taken the other way: with rows of too many entries, or numbers that are not finite, whose product with zero is
+// NaN. Stretches and pieces follow from the network and the batch alone, and so do the bits.
+#pragma once
+#include "rule.h"
+
+#include <atomic>
+
+template <class T> class ByOutputs {
+  public:
+    // Whether steps can be taken so on a data set of `count` rows, of which some from everywhere are looked at.
+    static bool suits(Workspace<T> &space, const Batch<T> &b, size_t count, size_t batch) {
+        const Layer &layer = b.net.layers.front();
+        if (batch < PACKED_LEAST || b.sparse || !may_pack<T>(b.net) || !b.net.moved.empty() || layer.n_out <= width_for(layer)) return false;
+        constexpr size_t LOOKED_AT = 64;
+        Piece<T> &p = space.pieces[0];
+        size_t looked = std::min(count, LOOKED_AT), entries = 0;
+        for (size_t i = 0; i < looked; ++i)
+            entries += pack_row(p, b, row_at(b, i * count / looked), 0);
+        return entries <= looked * layer.n_in / 4;  // so that hardly a piece has too many
+    }
+
+    ByOutputs(const Net &net, const Rule<T> &rule, const Workspace<T> &space)
+        : layer_(net.layers.front()), rule_(rule), d_(layer_.n_in), out_(layer_.n_out), width_(width_for(layer_)),
+          count_((out_ + width_ - 1) / width_), block_((d_ + 1) * width_) {
+        for (const Piece<T> &p : space.pieces) rows_ = std::max(rows_, p.capacity);
+        side_ = buffer<T>(count_ * (rows_ * width_ + LINE));
+        slopes_ = buffer<T>(count_ * block_);
+        sums_ = buffer<T>(count_ * (width_ + LINE));
+        finite_.assign(count_, 1);
+        for (Kept &kept : kept_) {
+            if (!kept.flat(rule_)) continue;
+            kept.blocks = buffer<T>(count_ * block_);
+            std::fill_n(kept.blocks.get(), count_ * block_, (T)0);
+        }
+        take();
+    }
+
+    // The mean loss of the batch and the slopes of all layers; returns false where they are to be had the other way.
+    bool loss_and_slopes(Workspace<T> &space, Pool &pool, const Batch<T> &b, size_t count, double &loss) {
+        std::atomic<bool> fits{std::all_of(finite_.begin(), finite_.end(), [](char yes) { return yes; })};
+        auto phase = [&](size_t tasks, auto &&work) {
+            if (fits) pool.run((uint32_t)tasks, [&](uint32_t i) {
+                if (!work(i)) fits = false;
+            });
+        };
+        phase(count, [&](uint32_t i) { return load(space.pieces[i], b, i, count); });
+        phase(count_, [&](uint32_t s) { return forward(space, b, count, s); });
+        phase(count, [&](uint32_t i) { return other_layers(space.pieces[i], b); });
+        loss = 0;
+        for (size_t i = 0; i < count; ++i) loss += space.pieces[i].loss;
+        loss /= entries_of(b);
+        return fits;
+    }
+
+    // One step of the rule on the first layer.
+    void update(Workspace<T> &space, Pool &pool, size_t count, const Scalars<T> &scalars) {
+        pool.run((uint32_t)count_, [&](uint32_t s) {
+            gradient(space, count, s);
+            T *w = kept_[0].block(s, block_), *u = kept_[1].block(s, block_), *v = kept_[2].block(s, block_);
+            table_of<T>(kernels()).step[rule_.kind](w, u, v, slopes_.get() + s * block_, block_, scalars);
+            finite_[s] = table_of<T>(kernels()).finite(w, block_);
+        });
+    }
+
+    // The flat vectors into the blocks, and back.
+    void take() {
+        each([&](T *block, T *flat, size_t live) { std::memcpy(block, flat, live * sizeof(T)); });
+        for (size_t s = 0; s < count_; ++s)
+            finite_[s] = table_of<T>(kernels()).finite(kept_[0].block(s, block_), block_);
+    }
+    void give_back() {
+        each([&](T *block, T *flat, size_t live) { std::memcpy(flat, block, live * sizeof(T)); });
+    }
+
+  private:
+    // The parameters or a slot.
+    struct Kept {
+        T *Rule<T>::*flat_;
+        Buffer<T> blocks;
+        T *flat(const Rule<T> &rule) const { return rule.*flat_; }
+        T *block(size_t s, size_t size) const { return blocks ? blocks.get() + s * size : nullptr; }
+    };
+
+    const Layer &layer_;
+    const Rule<T> &rule_;
+    size_t d_, out_, width_, count_, block_, rows_ = 0;
+    Kept kept_[3] = {{&Rule<T>::w, nullptr}, {&Rule<T>::u, nullptr}, {&Rule<T>::v, nullptr}};
+    Buffer<T> side_, slopes_, sums_;
+    std::vector<char> finite_;
+
+    // Outputs of a stretch: whole cache lines, so that no two threads write to one, and enough stretches to share.
+    static size_t width_for(const Layer &layer) {
+        size_t line = LINE / sizeof(T), width = line;
+        while (width < 4 * line && layer.n_out > 8 * width) width *= 2;
+        return width;
+    }
+
+    size_t from(size_t s) const { return s * width_; }
+    size_t live(size_t s) const { return std::min(width_, out_ - from(s)); }
+    T *side(size_t s) const { return side_.get() + s * (rows_ * width_ + LINE); }
+
+    // Calls f with every row of every block and where it stands in the flat vectors; what lies beyond the outputs is 0.
+    template <class F> void each(F &&f) {
+        for (Kept &kept : kept_) {
+            if (!kept.blocks) continue;
+            T *flat = kept.flat(rule_) + layer_.at;
+            for (size_t s = 0; s < count_; ++s)
+                for (size_t row = 0; row <= d_; ++row)
+                    f(kept.block(s, block_) + row * width_, flat + row * out_ + from(s), live(s));
+        }
+    }
+
+    bool load(Piece<T> &p, const Batch<T> &b, size_t i, size_t count) {
+        p.from = begin_of(i, b.n, count), p.n = begin_of(i + 1, b.n, count) - p.from, p.loss = 0;
+        if (b.watch->look()) return true;
+        load_wanted(p, b, p.from);
+        p.packed = pack_rows(p, b);
+        return p.packed;
+    }
+
+    bool forward(Workspace<T> &space, const Batch<T> &b, size_t count, size_t s) {
+        const Table<T> &k = table_of<T>(kernels());
+        const T *w = kept_[0].block(s, block_);
+        T factor = numbers_of<T>(layer_)[0];
+        for (size_t q = 0; q < count && !b.watch->look(); ++q) {
+            Piece<T> &p = space.pieces[q];
+            T *t = p.t[0] + from(s) * p.n;
+            for (size_t i = 0; i < p.n; ++i)
+                entries_of<T>(kernels()).combine(side(s) + i * live(s), w, entries_of_row(p, i), live(s), width_);
+            k.transpose(t, side(s), p.n, live(s));
+            if (factor != 1) layers_of<T>(kernels()).shrink(t, factor, live(s) * p.n);
+            k.forward[layer_.activation](p.z[0] + from(s) * p.n, t, w + d_ * width_, live(s), p.n);
+        }
+        return true;
+    }
+
+    // Everything behind the first layer, to the slopes in its pre-activations; returns whether those are finite.
+    bool other_layers(Piece<T> &p, const Batch<T> &b) {
+        if (b.watch->look()) return true;
+        p.node[1] = p.z[0];
+        forward_loop(p, b, 1);
+        p.loss = loss_of(p, b);
+        backward_loop(p, b, 1);
+        table_of<T>(kernels()).backward[layer_.activation](p.d[0], p.t[0], p.z[0], out_ * p.n);
+        return table_of<T>(kernels()).finite(p.d[0], out_ * p.n);
+    }
+
+    void gradient(Workspace<T> &space, size_t count, size_t s) {
+        const Table<T> &k = table_of<T>(kernels());
+        T *g = slopes_.get() + s * block_, *sums = sums_.get() + s * (width_ + LINE);
+        T factor = numbers_of<T>(layer_)[0];
+        std::memset(g, 0, block_ * sizeof(T));
+        for (size_t q = 0; q < count; ++q) {
+            const Piece<T> &p = space.pieces[q];
+            const T *d = p.d[0] + from(s) * p.n;
+            k.row_sums(sums, d, live(s), p.n);
+            k.add(g + d_ * width_, sums, live(s));
+            k.transpose(side(s), d, live(s), p.n);
+            for (size_t i = 0; i < p.n; ++i)
+                entries_of<T>(kernels()).spread(g, side(s) + i * live(s), entries_of_row(p, i), live(s), width_);
+        }
+        if (factor != 1) layers_of<T>(kernels()).shrink(g, factor, d_ * width_);
+    }
+};
