@@ -1,12 +1,11 @@
 // Training steps whose first layer is shared out by its outputs, where the rows are mostly zeros. By rows each thread
 // would need all weights of that layer and hand over a gradient of that size in every step, which takes longer than the
-// sums themselves; by outputs each thread keeps its own weights, slots and gradient in its core's cache, and what goes
-// around are the entries of the rows.
+// sums themselves; by outputs each thread keeps its own weights, slots and gradient in its core's cache. Each looks for
+// the entries of all rows itself: to write over what another core has read takes longer than to find them twice.
 //
 // A stretch of outputs has its own block: the rows of W (d, width), then the biases; the same for the slots and the
 // gradient. Blocks are filled from the flat vectors when a call begins and written back when it ends, or when a step has
-// to be taken the other way: with rows of too many entries, or numbers that are not finite, whose product with zero is
-// NaN. Stretches and pieces follow from the network and the batch alone, and so do the bits.
+// to be taken the other way: with numbers that are not finite, whose product with zero is NaN. Stretches and pieces follow from the network and the batch alone, and so do the bits.
 #pragma once
 #include "rule.h"
 
@@ -16,23 +15,28 @@ template <class T> class ByOutputs {
   public:
     // Whether steps can be taken so on a data set of `count` rows, of which some from everywhere are looked at.
     static bool suits(Workspace<T> &space, const Batch<T> &b, size_t count, size_t batch) {
+        constexpr size_t MOST = 1024;  // rows: of so many, what goes around weighs little, and entries take much room
         const Layer &layer = b.net.layers.front();
-        if (batch < PACKED_LEAST || b.sparse || !may_pack<T>(b.net) || !b.net.moved.empty() || layer.n_out <= width_for(layer)) return false;
+        if (batch < PACKED_LEAST || batch > MOST || b.sparse || !may_pack<T>(b.net) || !b.net.moved.empty() || layer.n_out <= width_for(layer)) return false;
         constexpr size_t LOOKED_AT = 64;
         Piece<T> &p = space.pieces[0];
         size_t looked = std::min(count, LOOKED_AT), entries = 0;
         for (size_t i = 0; i < looked; ++i)
             entries += pack_row(p, b, row_at(b, i * count / looked), 0);
-        return entries <= looked * layer.n_in / 4;  // so that hardly a piece has too many
+        return entries <= looked * layer.n_in / 4;
     }
 
-    ByOutputs(const Net &net, const Rule<T> &rule, const Workspace<T> &space)
+    // For batches of at most `batch` rows.
+    ByOutputs(const Net &net, const Rule<T> &rule, size_t batch, size_t threads)
         : layer_(net.layers.front()), rule_(rule), d_(layer_.n_in), out_(layer_.n_out), width_(width_for(layer_)),
-          count_((out_ + width_ - 1) / width_), block_((d_ + 1) * width_) {
-        for (const Piece<T> &p : space.pieces) rows_ = std::max(rows_, p.capacity);
-        side_ = buffer<T>(count_ * (rows_ * width_ + LINE));
+          count_((out_ + width_ - 1) / width_), block_((d_ + 1) * width_), batch_(batch),
+          groups_(std::min(threads, std::min(count_, (size_t)Pool::TASKS))) {
+        for (Group &group : groups_) {
+            group.index = buffer<int32_t>(batch_ * d_ + ENTRY_ROOM), group.values = buffer<T>(batch_ * d_ + ENTRY_ROOM);
+            group.starts = buffer<size_t>(batch_ + 1), group.side = buffer<T>(batch_ * width_);
+            group.sums = buffer<T>(width_);
+        }
         slopes_ = buffer<T>(count_ * block_);
-        sums_ = buffer<T>(count_ * (width_ + LINE));
         finite_.assign(count_, 1);
         for (Kept &kept : kept_) {
             if (!kept.flat(rule_)) continue;
@@ -50,8 +54,11 @@ template <class T> class ByOutputs {
                 if (!work(i)) fits = false;
             });
         };
-        phase(count, [&](uint32_t i) { return load(space.pieces[i], b, i, count); });
-        phase(count_, [&](uint32_t s) { return forward(space, b, count, s); });
+        for (size_t i = 0; i < count; ++i) {
+            Piece<T> &p = space.pieces[i];
+            p.from = begin_of(i, b.n, count), p.n = begin_of(i + 1, b.n, count) - p.from, p.loss = 0;
+        }
+        phase(groups_.size(), [&](uint32_t i) { return forward(space, b, count, i); });
         phase(count, [&](uint32_t i) { return other_layers(space.pieces[i], b); });
         loss = 0;
         for (size_t i = 0; i < count; ++i) loss += space.pieces[i].loss;
@@ -61,11 +68,13 @@ template <class T> class ByOutputs {
 
     // One step of the rule on the first layer.
     void update(Workspace<T> &space, Pool &pool, size_t count, const Scalars<T> &scalars) {
-        pool.run((uint32_t)count_, [&](uint32_t s) {
-            gradient(space, count, s);
-            T *w = kept_[0].block(s, block_), *u = kept_[1].block(s, block_), *v = kept_[2].block(s, block_);
-            table_of<T>(kernels()).step[rule_.kind](w, u, v, slopes_.get() + s * block_, block_, scalars);
-            finite_[s] = table_of<T>(kernels()).finite(w, block_);
+        pool.run((uint32_t)groups_.size(), [&](uint32_t i) {
+            for_stretches(i, [&](size_t s) {
+                gradient(space, count, s, groups_[i]);
+                T *w = kept_[0].block(s, block_), *u = kept_[1].block(s, block_), *v = kept_[2].block(s, block_);
+                table_of<T>(kernels()).step[rule_.kind](w, u, v, slopes_.get() + s * block_, block_, scalars);
+                finite_[s] = table_of<T>(kernels()).finite(w, block_);
+            });
         });
     }
 
@@ -88,11 +97,22 @@ template <class T> class ByOutputs {
         T *block(size_t s, size_t size) const { return blocks ? blocks.get() + s * size : nullptr; }
     };
 
+    // Stretches that go together, by one thread, and what it knows of the batch: the entries of row i from starts[i] on.
+    struct Group {
+        Buffer<int32_t> index;
+        Buffer<T> values, side, sums;
+        Buffer<size_t> starts;
+        Entries<T> row(size_t i) const {
+            return {index.get() + starts[i], values.get() + starts[i], starts[i + 1] - starts[i]};
+        }
+    };
+
     const Layer &layer_;
     const Rule<T> &rule_;
-    size_t d_, out_, width_, count_, block_, rows_ = 0;
+    size_t d_, out_, width_, count_, block_, batch_;
+    std::vector<Group> groups_;
     Kept kept_[3] = {{&Rule<T>::w, nullptr}, {&Rule<T>::u, nullptr}, {&Rule<T>::v, nullptr}};
-    Buffer<T> side_, slopes_, sums_;
+    Buffer<T> slopes_;
     std::vector<char> finite_;
 
     // Outputs of a stretch: whole cache lines, so that no two threads write to one, and enough stretches to share.
@@ -104,7 +124,10 @@ template <class T> class ByOutputs {
 
     size_t from(size_t s) const { return s * width_; }
     size_t live(size_t s) const { return std::min(width_, out_ - from(s)); }
-    T *side(size_t s) const { return side_.get() + s * (rows_ * width_ + LINE); }
+    template <class F> void for_stretches(size_t group, F &&f) {
+        size_t last = begin_of(group + 1, count_, groups_.size());
+        for (size_t s = begin_of(group, count_, groups_.size()); s < last; ++s) f(s);
+    }
 
     // Calls f with every row of every block and where it stands in the flat vectors; what lies beyond the outputs is 0.
     template <class F> void each(F &&f) {
@@ -117,33 +140,43 @@ template <class T> class ByOutputs {
         }
     }
 
-    bool load(Piece<T> &p, const Batch<T> &b, size_t i, size_t count) {
-        p.from = begin_of(i, b.n, count), p.n = begin_of(i + 1, b.n, count) - p.from, p.loss = 0;
-        if (b.watch->look()) return true;
-        load_wanted(p, b, p.from);
-        p.packed = pack_rows(p, b);
-        return p.packed;
+    // The entries of all rows of the batch.
+    void pack(const Batch<T> &b, Group &group) {
+        const T *scale = b.rows.bytes ? &b.rows.scale : nullptr;
+        group.starts[0] = 0;
+        for (size_t i = 0; i < b.n; ++i) {
+            size_t at = group.starts[i];
+            fetch_ahead(b, 0, b.n, i);
+            T *values = group.values.get() + at;
+            group.starts[i + 1] = at + entries_of<T>(kernels()).pack(group.index.get() + at, values, row_of(b, i), d_, scale);
+        }
     }
 
-    bool forward(Workspace<T> &space, const Batch<T> &b, size_t count, size_t s) {
+    bool forward(Workspace<T> &space, const Batch<T> &b, size_t count, size_t i) {
+        Group &group = groups_[i];
+        if (b.watch->look()) return true;
+        pack(b, group);
+        for_stretches(i, [&](size_t s) {
+            for (size_t q = 0; q < count && !b.watch->look(); ++q) forward(space.pieces[q], s, group);
+        });
+        return true;
+    }
+
+    void forward(Piece<T> &p, size_t s, Group &group) {
         const Table<T> &k = table_of<T>(kernels());
         const T *w = kept_[0].block(s, block_);
-        T factor = numbers_of<T>(layer_)[0];
-        for (size_t q = 0; q < count && !b.watch->look(); ++q) {
-            Piece<T> &p = space.pieces[q];
-            T *t = p.t[0] + from(s) * p.n;
-            for (size_t i = 0; i < p.n; ++i)
-                entries_of<T>(kernels()).combine(side(s) + i * live(s), w, entries_of_row(p, i), live(s), width_);
-            k.transpose(t, side(s), p.n, live(s));
-            if (factor != 1) layers_of<T>(kernels()).shrink(t, factor, live(s) * p.n);
-            k.forward[layer_.activation](p.z[0] + from(s) * p.n, t, w + d_ * width_, live(s), p.n);
-        }
-        return true;
+        T factor = numbers_of<T>(layer_)[0], *t = p.t[0] + from(s) * p.n, *side = group.side.get();
+        for (size_t i = 0; i < p.n; ++i)
+            entries_of<T>(kernels()).combine(side + i * live(s), w, group.row(p.from + i), live(s), width_);
+        k.transpose(t, side, p.n, live(s));
+        if (factor != 1) layers_of<T>(kernels()).shrink(t, factor, live(s) * p.n);
+        k.forward[layer_.activation](p.z[0] + from(s) * p.n, t, w + d_ * width_, live(s), p.n);
     }
 
     // Everything behind the first layer, to the slopes in its pre-activations; returns whether those are finite.
     bool other_layers(Piece<T> &p, const Batch<T> &b) {
         if (b.watch->look()) return true;
+        load_wanted(p, b, p.from);
         p.node[1] = p.z[0];
         forward_loop(p, b, 1);
         p.loss = loss_of(p, b);
@@ -152,9 +185,9 @@ template <class T> class ByOutputs {
         return table_of<T>(kernels()).finite(p.d[0], out_ * p.n);
     }
 
-    void gradient(Workspace<T> &space, size_t count, size_t s) {
+    void gradient(Workspace<T> &space, size_t count, size_t s, Group &group) {
         const Table<T> &k = table_of<T>(kernels());
-        T *g = slopes_.get() + s * block_, *sums = sums_.get() + s * (width_ + LINE);
+        T *g = slopes_.get() + s * block_, *sums = group.sums.get(), *side = group.side.get();
         T factor = numbers_of<T>(layer_)[0];
         std::memset(g, 0, block_ * sizeof(T));
         for (size_t q = 0; q < count; ++q) {
@@ -162,9 +195,9 @@ template <class T> class ByOutputs {
             const T *d = p.d[0] + from(s) * p.n;
             k.row_sums(sums, d, live(s), p.n);
             k.add(g + d_ * width_, sums, live(s));
-            k.transpose(side(s), d, live(s), p.n);
+            k.transpose(side, d, live(s), p.n);
             for (size_t i = 0; i < p.n; ++i)
-                entries_of<T>(kernels()).spread(g, side(s) + i * live(s), entries_of_row(p, i), live(s), width_);
+                entries_of<T>(kernels()).spread(g, side + i * live(s), group.row(p.from + i), live(s), width_);
         }
         if (factor != 1) layers_of<T>(kernels()).shrink(g, factor, d_ * width_);
     }

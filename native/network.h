@@ -244,15 +244,15 @@ template <class T> const void *row_of(const Batch<T> &b, size_t i) {
     return row_at(b, b.order ? (size_t)b.order[i] : i);
 }
 
-// Asks for the row that comes some rows after row i of the piece: soon enough for the memory, not so early that the
-// caches have forgotten it. Behind the piece's last come the first of its part of the next batch.
-template <class T> void fetch_ahead(const Piece<T> &p, const Batch<T> &b, size_t i) {
+// Asks for the row that comes some rows after row i of the n that begin at `from`: soon enough for the memory, not so early
+// that the caches have forgotten it. Behind the last come the first of the same part of the next batch.
+template <class T> void fetch_ahead(const Batch<T> &b, size_t from, size_t n, size_t i) {
     constexpr size_t AHEAD = 8;
     size_t soon = i + AHEAD, bytes = b.net.n_in * (b.rows.bytes ? 1 : sizeof(T));
     if (!b.order) return;  // rows in their order the memory foresees
-    if (soon < p.n) return fetch(row_of(b, p.from + soon), bytes);
-    soon -= p.n;
-    if (b.next && soon < p.n) fetch(row_at(b, (size_t)b.next[p.from + soon]), bytes);
+    if (soon < n) return fetch(row_of(b, from + soon), bytes);
+    soon -= n;
+    if (b.next && soon < n) fetch(row_at(b, (size_t)b.next[from + soon]), bytes);
 }
 
 template <class T> void gather_rows(Piece<T> &p, const Batch<T> &b) {
@@ -265,7 +265,7 @@ template <class T> void gather_rows(Piece<T> &p, const Batch<T> &b) {
         const void *row = row_of(b, p.from + i);
         if (b.rows.bytes) table_of<T>(kernels()).unpack(p.X + i * d, (const uint8_t *)row, d, b.rows.scale);
         else std::memcpy(p.X + i * d, row, d * sizeof(T));
-        fetch_ahead(p, b, i);
+        fetch_ahead(b, p.from, p.n, i);
     }
     p.x = p.X;
 }

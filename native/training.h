@@ -41,7 +41,9 @@ size_t train(Workspace<T> &space, Pool &pool, Batch<T> b, Rule<T> &rule, size_t 
     space.reserve(b.net, std::min(batch, rows));
     space.reserve(b.net, rows % batch ? rows % batch : 1);
     std::optional<ByOutputs<T>> first;
-    if (!around.used && ByOutputs<T>::suits(space, b, all, batch)) first.emplace(b.net, rule, space);
+    if (!around.used && ByOutputs<T>::suits(space, b, all, batch)) {
+        first.emplace(b.net, rule, std::min(batch, rows), (size_t)pool.threads());
+    }
     for (size_t start = 0; start < rows; start += batch, ++step) {
         b.n = std::min(batch, rows - start);
         b.next = start + 2 * batch <= rows ? b.order + batch : nullptr;

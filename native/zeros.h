@@ -23,7 +23,7 @@ template <class T> bool pack_rows(Piece<T> &p, const Batch<T> &b) {
     for (size_t i = 0; i < p.n; ++i) {
         p.starts[i] = count;
         count += pack_row(p, b, row_of(b, p.from + i), count);
-        fetch_ahead(p, b, i);
+        fetch_ahead(b, p.from, p.n, i);
         if (count > most_entries(i < PACKED_LEAST ? PACKED_LEAST : p.n, d)) return false;
     }
     p.starts[p.n] = count;
