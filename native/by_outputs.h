@@ -5,7 +5,8 @@
 //
 // A stretch of outputs has its own block: the rows of W (d, width), then the biases; the same for the slots and the
 // gradient. Blocks are filled from the flat vectors when a call begins and written back when it ends, or when a step has
-// to be taken the other way: with numbers that are not finite, whose product with zero is NaN. Stretches and pieces follow from the network and the batch alone, and so do the bits.
+// to be taken the other way: with numbers that are not finite, whose product with zero is NaN. Stretches and pieces
+// follow from the network and the batch alone, and so do the bits.
 #pragma once
 #include "rule.h"
 
@@ -17,7 +18,8 @@ template <class T> class ByOutputs {
     static bool suits(Workspace<T> &space, const Batch<T> &b, size_t count, size_t batch) {
         constexpr size_t MOST = 1024;  // rows: of so many, what goes around weighs little, and entries take much room
         const Layer &layer = b.net.layers.front();
-        if (batch < PACKED_LEAST || batch > MOST || b.sparse || !may_pack<T>(b.net) || !b.net.moved.empty() || layer.n_out <= width_for(layer)) return false;
+        if (b.sparse || !may_pack<T>(b.net) || !b.net.moved.empty()) return false;
+        if (batch < PACKED_LEAST || batch > MOST || layer.n_out <= width_for(layer)) return false;
         constexpr size_t LOOKED_AT = 64;
         Piece<T> &p = space.pieces[0];
         size_t looked = std::min(count, LOOKED_AT), entries = 0;
@@ -97,7 +99,7 @@ template <class T> class ByOutputs {
         T *block(size_t s, size_t size) const { return blocks ? blocks.get() + s * size : nullptr; }
     };
 
-    // Stretches that go together, by one thread, and what it knows of the batch: the entries of row i from starts[i] on.
+    // Stretches that one thread takes, and what it knows of the batch: the entries of row i from starts[i] on.
     struct Group {
         Buffer<int32_t> index;
         Buffer<T> values, side, sums;
@@ -147,8 +149,9 @@ template <class T> class ByOutputs {
         for (size_t i = 0; i < b.n; ++i) {
             size_t at = group.starts[i];
             fetch_ahead(b, 0, b.n, i);
+            int32_t *index = group.index.get() + at;
             T *values = group.values.get() + at;
-            group.starts[i + 1] = at + entries_of<T>(kernels()).pack(group.index.get() + at, values, row_of(b, i), d_, scale);
+            group.starts[i + 1] = at + entries_of<T>(kernels()).pack(index, values, row_of(b, i), d_, scale);
         }
     }
 

@@ -244,8 +244,8 @@ template <class T> const void *row_of(const Batch<T> &b, size_t i) {
     return row_at(b, b.order ? (size_t)b.order[i] : i);
 }
 
-// Asks for the row that comes some rows after row i of the n that begin at `from`: soon enough for the memory, not so early
-// that the caches have forgotten it. Behind the last come the first of the same part of the next batch.
+// Asks for the row that comes some rows after row i of the n that begin at `from`: soon enough for the memory, not so
+// early that the caches have forgotten it. Behind the last come the first of the same part of the next batch.
 template <class T> void fetch_ahead(const Batch<T> &b, size_t from, size_t n, size_t i) {
     constexpr size_t AHEAD = 8;
     size_t soon = i + AHEAD, bytes = b.net.n_in * (b.rows.bytes ? 1 : sizeof(T));

@@ -6,8 +6,8 @@
 #include <cmath>
 #include <optional>
 
-// One update of w, from entry `begin` on, from the pieces' gradients: summed and used block by block, while the block is
-// in the cache.
+// One update of w, from entry `begin` on, from the pieces' gradients: summed and used block by block, while the block
+// is in the cache.
 template <class T>
 void update(Workspace<T> &space, Pool &pool, const Rule<T> &rule, const Scalars<T> &s, size_t begin, size_t size,
             size_t count) {

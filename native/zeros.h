@@ -36,8 +36,8 @@ template <class T> bool first_is_finite(const Batch<T> &b) {
     return table_of<T>(kernels()).finite(b.w + layer.at, layer.n_in * layer.n_out);
 }
 
-// Calls f(row, j, width) for stretches of the outputs whose weights stay in the second-level cache together, and in each
-// for all rows of the piece.
+// Calls f(row, j, width) for stretches of the outputs whose weights stay in the second-level cache together, and in
+// each for all rows of the piece.
 template <class T, class F> void by_stretches(const Piece<T> &p, const Batch<T> &b, size_t n_out, F &&f) {
     constexpr size_t STRETCH = 64;
     for (size_t j = 0; j < n_out && !b.watch->look(); j += STRETCH)
@@ -54,7 +54,7 @@ template <class T> void affine_packed(Piece<T> &p, const Batch<T> &b, T *t, cons
     table_of<T>(kernels()).transpose(t, p.side, p.n, out);
 }
 
-// dW (n_in, n_out) <- X^T D^T. Where D is not finite zeros count too: then the rows are loaded anew, and it returns false.
+// dW (n_in, n_out) <- X^T D^T. Where D is not finite zeros count too: the rows are loaded anew, and it returns false.
 template <class T> bool gradient_of_packed(Piece<T> &p, const Batch<T> &b, T *dW) {
     const Layer &layer = b.net.layers.front();
     size_t out = layer.n_out;
