@@ -11,7 +11,8 @@
 
 namespace {
 
-constexpr int SPINS = 4000;  // some 20 to 100 us: longer than the wait between two phases, shorter than a time slice
+constexpr int SPINS = 500;  // some 10 to 20 us: longer than the wait between two phases; beside busy processes, whoever
+                           // waits longer keeps a core from a helper that has lost its own
 
 inline void relax() {
 #if defined(__x86_64__) || defined(__i386__)
