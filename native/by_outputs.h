@@ -20,7 +20,7 @@ template <class T> class ByOutputs {
         const Layer &layer = b.net.layers.front();
         if (b.sparse || !may_pack<T>(b.net) || !b.net.moved.empty()) return false;
         if (batch < PACKED_LEAST || batch > MOST || layer.n_out <= width_for(layer)) return false;
-        constexpr size_t LOOKED_AT = 64;
+        constexpr size_t LOOKED_AT = 16;
         Piece<T> &p = space.pieces[0];
         size_t looked = std::min(count, LOOKED_AT), entries = 0;
         for (size_t i = 0; i < looked; ++i)
