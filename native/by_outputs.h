@@ -24,18 +24,18 @@ template <class T> class ByOutputs {
         Piece<T> &p = space.pieces[0];
         size_t looked = std::min(count, LOOKED_AT), entries = 0;
         for (size_t i = 0; i < looked; ++i)
-            entries += pack_row(p, b, row_at(b, i * count / looked), 0);
+            entries += pack_row(p.index_of_entries.get(), p.X, b, row_at(b, i * count / looked));
         return entries <= looked * layer.n_in / 4;
     }
 
     // For batches of at most `batch` rows.
     ByOutputs(const Net &net, const Rule<T> &rule, size_t batch, size_t threads)
         : layer_(net.layers.front()), rule_(rule), d_(layer_.n_in), out_(layer_.n_out), width_(width_for(layer_)),
-          count_((out_ + width_ - 1) / width_), block_((d_ + 1) * width_), batch_(batch),
+          count_((out_ + width_ - 1) / width_), block_((d_ + 1) * width_),
           groups_(std::min(threads, std::min(count_, (size_t)Pool::TASKS))) {
         for (Group &group : groups_) {
-            group.index = buffer<int32_t>(batch_ * d_ + ENTRY_ROOM), group.values = buffer<T>(batch_ * d_ + ENTRY_ROOM);
-            group.starts = buffer<size_t>(batch_ + 1), group.side = buffer<T>(batch_ * width_);
+            group.index = buffer<int32_t>(batch * d_ + ENTRY_ROOM), group.values = buffer<T>(batch * d_ + ENTRY_ROOM);
+            group.starts = buffer<size_t>(batch + 1), group.side = buffer<T>(batch * width_);
             group.sums = buffer<T>(width_);
         }
         slopes_ = buffer<T>(count_ * block_);
@@ -50,21 +50,14 @@ template <class T> class ByOutputs {
 
     // The mean loss of the batch and the slopes of all layers; returns false where they are to be had the other way.
     bool loss_and_slopes(Workspace<T> &space, Pool &pool, const Batch<T> &b, size_t count, double &loss) {
-        std::atomic<bool> fits{std::all_of(finite_.begin(), finite_.end(), [](char yes) { return yes; })};
-        auto phase = [&](size_t tasks, auto &&work) {
-            if (fits) pool.run((uint32_t)tasks, [&](uint32_t i) {
-                if (!work(i)) fits = false;
-            });
-        };
-        for (size_t i = 0; i < count; ++i) {
-            Piece<T> &p = space.pieces[i];
-            p.from = begin_of(i, b.n, count), p.n = begin_of(i + 1, b.n, count) - p.from, p.loss = 0;
-        }
-        phase(groups_.size(), [&](uint32_t i) { return forward(space, b, count, i); });
-        phase(count, [&](uint32_t i) { return other_layers(space.pieces[i], b); });
-        loss = 0;
-        for (size_t i = 0; i < count; ++i) loss += space.pieces[i].loss;
-        loss /= entries_of(b);
+        if (!std::all_of(finite_.begin(), finite_.end(), [](char yes) { return yes; })) return false;
+        for (size_t i = 0; i < count; ++i) take_rows(space.pieces[i], i, b.n, count);
+        pool.run((uint32_t)groups_.size(), [&](uint32_t i) { forward(space, b, count, i); });
+        std::atomic<bool> fits{true};
+        pool.run((uint32_t)count, [&](uint32_t i) {
+            if (!other_layers(space.pieces[i], b)) fits = false;
+        });
+        loss = mean_loss(space, b, count);
         return fits;
     }
 
@@ -93,9 +86,9 @@ template <class T> class ByOutputs {
   private:
     // The parameters or a slot.
     struct Kept {
-        T *Rule<T>::*flat_;
+        T *Rule<T>::*which;
         Buffer<T> blocks;
-        T *flat(const Rule<T> &rule) const { return rule.*flat_; }
+        T *flat(const Rule<T> &rule) const { return rule.*which; }
         T *block(size_t s, size_t size) const { return blocks ? blocks.get() + s * size : nullptr; }
     };
 
@@ -111,7 +104,7 @@ template <class T> class ByOutputs {
 
     const Layer &layer_;
     const Rule<T> &rule_;
-    size_t d_, out_, width_, count_, block_, batch_;
+    size_t d_, out_, width_, count_, block_;
     std::vector<Group> groups_;
     Kept kept_[3] = {{&Rule<T>::w, nullptr}, {&Rule<T>::u, nullptr}, {&Rule<T>::v, nullptr}};
     Buffer<T> slopes_;
@@ -144,25 +137,21 @@ template <class T> class ByOutputs {
 
     // The entries of all rows of the batch.
     void pack(const Batch<T> &b, Group &group) {
-        const T *scale = b.rows.bytes ? &b.rows.scale : nullptr;
         group.starts[0] = 0;
         for (size_t i = 0; i < b.n; ++i) {
             size_t at = group.starts[i];
             fetch_ahead(b, 0, b.n, i);
-            int32_t *index = group.index.get() + at;
-            T *values = group.values.get() + at;
-            group.starts[i + 1] = at + entries_of<T>(kernels()).pack(index, values, row_of(b, i), d_, scale);
+            group.starts[i + 1] = at + pack_row(group.index.get() + at, group.values.get() + at, b, row_of(b, i));
         }
     }
 
-    bool forward(Workspace<T> &space, const Batch<T> &b, size_t count, size_t i) {
+    void forward(Workspace<T> &space, const Batch<T> &b, size_t count, size_t i) {
         Group &group = groups_[i];
-        if (b.watch->look()) return true;
+        if (b.watch->look()) return;
         pack(b, group);
         for_stretches(i, [&](size_t s) {
             for (size_t q = 0; q < count && !b.watch->look(); ++q) forward(space.pieces[q], s, group);
         });
-        return true;
     }
 
     void forward(Piece<T> &p, size_t s, Group &group) {
@@ -179,7 +168,7 @@ template <class T> class ByOutputs {
     // Everything behind the first layer, to the slopes in its pre-activations; returns whether those are finite.
     bool other_layers(Piece<T> &p, const Batch<T> &b) {
         if (b.watch->look()) return true;
-        load_wanted(p, b, p.from);
+        load_wanted(p, b);
         p.node[1] = p.z[0];
         forward_loop(p, b, 1);
         p.loss = loss_of(p, b);

@@ -9,30 +9,7 @@
 
 namespace {
 
-// -- vectors -----------------------------------------------------------------------------------------------------
-
-// N entries side by side: in registers, and in memory at any address.
-template <class T, int N> struct Side {
-#if defined(__GNUC__)
-    typedef T type __attribute__((vector_size(N * sizeof(T))));
-    typedef T stored __attribute__((vector_size(N * sizeof(T)), aligned(sizeof(T)), may_alias));
-#endif
-};
-template <class T> struct Side<T, 1> {
-    typedef T type;
-    typedef T stored;
-};
-
-#if !defined(__GNUC__)
-constexpr int REGISTER = 0;
-#elif defined(__AVX512F__)
-constexpr int REGISTER = 64;
-#elif defined(__AVX__)
-constexpr int REGISTER = 32;
-#else
-constexpr int REGISTER = 16;
-#endif
-template <class T> constexpr int most = REGISTER > (int)sizeof(T) ? REGISTER / (int)sizeof(T) : 1;
+#include "vectors.h"
 
 // Calls f.run<N, C>(at) for stretches of C vectors of N entries that make up `width`, the widest first.
 template <class T, int N, class F> inline void stretches(F &f, size_t at, size_t width) {
@@ -56,8 +33,8 @@ template <class T> struct Sums {
     // Several sums at a time, since the next addition to one waits for the last.
     template <int N, int C> void run(size_t at) const {
         constexpr int SUMS = 4 / C;
-        using stored = typename Side<T, N>::stored;
-        typename Side<T, N>::type sum[SUMS][C] = {};
+        using stored = typename Vector<T, N>::stored;
+        typename Vector<T, N>::type sum[SUMS][C] = {};
         size_t e = 0;
         for (; e + SUMS <= x.count; e += SUMS)
 #pragma GCC unroll 4
@@ -81,7 +58,7 @@ template <class T> struct Sums {
 
 template <class T> void combine(T *out, const T *M, const Entries<T> &x, size_t width, size_t stride) {
     Sums<T> sums{out, M, x, stride};
-    stretches<T, most<T>>(sums, 0, width);
+    stretches<T, lanes<T>>(sums, 0, width);
 }
 
 template <class T> struct Spreads {
@@ -91,8 +68,8 @@ template <class T> struct Spreads {
     size_t stride;
 
     template <int N, int C> void run(size_t at) const {
-        using stored = typename Side<T, N>::stored;
-        typename Side<T, N>::type slope[C];
+        using stored = typename Vector<T, N>::stored;
+        typename Vector<T, N>::type slope[C];
 #pragma GCC unroll 4
         for (int c = 0; c < C; ++c) slope[c] = *(const stored *)(d + at + c * N);
         const Entries<T> x = this->x;
@@ -106,7 +83,7 @@ template <class T> struct Spreads {
 
 template <class T> void spread(T *M, const T *d, const Entries<T> &x, size_t width, size_t stride) {
     Spreads<T> spreads{M, d, x, stride};
-    stretches<T, most<T>>(spreads, 0, width);
+    stretches<T, lanes<T>>(spreads, 0, width);
 }
 
 // -- finding the entries -----------------------------------------------------------------------------------------

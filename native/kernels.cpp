@@ -9,6 +9,7 @@ namespace {
 
 #include "elementary.h"
 #include "sums.h"
+#include "vectors.h"
 #include "transpose.h"
 
 inline float sqrt_(float x) { return sqrtf(x); }

@@ -122,9 +122,7 @@ template <class T> class Engine {
         return with_space(b, b.n, false, threads, [&](Workspace<T> &space, Pool &pool) {
             pool.run((uint32_t)count,
                      [&](uint32_t i) { outputs_of(space.pieces[i], b, i, count, into.data(), wanted.has_value()); });
-            double sum = 0;
-            for (size_t i = 0; i < count; ++i) sum += space.pieces[i].loss;
-            return (double)(T)(sum / entries_of(b));
+            return (double)(T)mean_loss(space, b, count);
         });
     }
 
@@ -166,8 +164,8 @@ template <class T> class Engine {
         with_space(b, b.n, false, 1, [&](Workspace<T> &space, Pool &) {
             Piece<T> &p = space.pieces[0];
             p.reserve(net_, b.n);
-            p.n = b.n;
-            load_rows(p, b, 0);
+            take_rows(p, 0, b.n, 1);
+            load_rows(p, b);
             forward_loop(p, b);
             for (size_t i = 0; i < into.size(); ++i)
                 table_of<T>(kernels()).transpose(into[i].data(), p.node[i + 1], net_.layers[i].n_out,
@@ -199,17 +197,16 @@ template <class T> class Engine {
     std::vector<std::unique_ptr<Workspace<T>>> idle_;  // touched with the interpreter's lock held
 
     void outputs_of(Piece<T> &p, const Batch<T> &b, size_t i, size_t count, T *into, bool with_loss) {
-        size_t from = begin_of(i, b.n, count);
-        p.n = begin_of(i + 1, b.n, count) - from;
+        take_rows(p, i, b.n, count);
         if (b.watch->look()) return;
-        load_rows(p, b, from);
+        load_rows(p, b);
         forward_loop(p, b);
         const T *P = head_forward(p, b);
         if (net_.members > 1) P = mean_of_members(p, P);
-        table_of<T>(kernels()).transpose(into + from * net_.K, P, net_.K, p.n);
+        table_of<T>(kernels()).transpose(into + p.from * net_.K, P, net_.K, p.n);
         p.loss = 0;
         if (!with_loss) return;
-        load_wanted(p, b, from);
+        load_wanted(p, b);
         p.loss = loss_of(p, b);
     }
 

@@ -232,6 +232,10 @@ template <class T> struct Workspace {
 // The first of n rows that piece i of `count` takes.
 inline size_t begin_of(size_t i, size_t n, size_t count) { return i * n / count; }
 
+template <class T> void take_rows(Piece<T> &p, size_t i, size_t n, size_t count) {
+    p.from = begin_of(i, n, count), p.n = begin_of(i + 1, n, count) - p.from;
+}
+
 // -- loading -----------------------------------------------------------------------------------------------------
 
 // A row of the data set as it lies there: numbers or bytes.
@@ -273,8 +277,7 @@ template <class T> void gather_rows(Piece<T> &p, const Batch<T> &b) {
 #include "zeros.h"
 
 // The rows of a piece, turned to features where the first layer wants them so.
-template <class T> void load_rows(Piece<T> &p, const Batch<T> &b, size_t from) {
-    p.from = from;
+template <class T> void load_rows(Piece<T> &p, const Batch<T> &b) {
     p.node[0] = p.input;
     if (b.sparse) return;
     p.packed = pack_rows(p, b) && first_is_finite(b);
@@ -284,12 +287,12 @@ template <class T> void load_rows(Piece<T> &p, const Batch<T> &b, size_t from) {
 }
 
 // Targets and weights of a piece, once for each member; spread ones as engine/losses.py does it.
-template <class T> void load_wanted(Piece<T> &p, const Batch<T> &b, size_t from) {
+template <class T> void load_wanted(Piece<T> &p, const Batch<T> &b) {
     const Wanted<T> &wanted = b.wanted;
     size_t rows = p.n * b.net.members, K = b.net.K;
     T keep = 1 - wanted.smoothing, spread = wanted.smoothing / (T)K;
     for (size_t i = 0; i < rows; ++i) {
-        size_t sample = from + i % p.n, row = b.order ? (size_t)b.order[sample] : sample;
+        size_t sample = p.from + i % p.n, row = b.order ? (size_t)b.order[sample] : sample;
         if (wanted.weights) p.weights[i] = wanted.weights[row];
         if (wanted.by_index()) {
             p.index[i] = wanted.index[row];
@@ -363,14 +366,19 @@ template <class T> void backward_loop(Piece<T> &p, const Batch<T> &b, size_t fir
 // One piece of a batch from its rows to its gradient; what it leaves is of no worth once the watch says stop.
 template <class T> void both_loops(Workspace<T> &space, const Batch<T> &b, size_t i, size_t count) {
     Piece<T> &p = space.pieces[i];
-    size_t from = begin_of(i, b.n, count);
-    p.n = begin_of(i + 1, b.n, count) - from;
+    take_rows(p, i, b.n, count);
     if (b.watch->look()) return;
-    load_rows(p, b, from);
-    load_wanted(p, b, from);
+    load_rows(p, b);
+    load_wanted(p, b);
     forward_loop(p, b);
     p.loss = loss_of(p, b);
     backward_loop(p, b);
+}
+
+template <class T> double mean_loss(const Workspace<T> &space, const Batch<T> &b, size_t count) {
+    double sum = 0;
+    for (size_t i = 0; i < count; ++i) sum += space.pieces[i].loss;
+    return sum / entries_of(b);
 }
 
 // The mean loss of a batch; the pieces keep their parts of the gradient.
@@ -379,9 +387,7 @@ template <class T> double loss_and_parts(Workspace<T> &space, Pool &pool, const 
         if (i < count) both_loops(space, b, i, count);
         else space.columns.sort(*b.sparse, b.order, b.n);
     });
-    double sum = 0;
-    for (size_t i = 0; i < count; ++i) sum += space.pieces[i].loss;
-    return sum / entries_of(b);
+    return mean_loss(space, b, count);
 }
 
 // The sum of the pieces' gradients over entries [from, to), in the pieces' order: in `room`, so that the cache does not

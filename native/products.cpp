@@ -7,19 +7,14 @@
 
 namespace {
 
+#include "vectors.h"
+
 #if defined(__GNUC__) && defined(__AVX512F__)
 
-constexpr int BYTES = 64, ROWS = 12;  // ROWS x 2 sums, 2 columns and one factor fit into the 32 registers
-
-// In registers, and in memory at any address: copied through memcpy, a vector of 32 bytes goes over the stack in halves.
-template <class T> struct Vector {
-    typedef T type __attribute__((vector_size(BYTES)));
-    typedef T stored __attribute__((vector_size(BYTES), aligned(sizeof(T)), may_alias));
-    static constexpr size_t lanes = BYTES / sizeof(T);
-};
+constexpr int ROWS = 12;  // ROWS x 2 sums, 2 columns and one factor fit into the 32 registers
 
 template <class T> inline void store(T *at, typename Vector<T>::type v, size_t width) {
-    constexpr size_t L = Vector<T>::lanes;
+    constexpr size_t L = lanes<T>;
     if (width >= L) {
         *(typename Vector<T>::stored *)at = v;
         return;
@@ -33,7 +28,7 @@ template <class T> inline void store(T *at, typename Vector<T>::type v, size_t w
 template <class T, int R, int C>
 inline void tile(T *c, const T *a, const T *b, const Tiles &s, size_t width) {
     using V = typename Vector<T>::type;
-    constexpr size_t L = Vector<T>::lanes;
+    constexpr size_t L = lanes<T>;
     V sum[R][C];
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
@@ -57,7 +52,7 @@ inline void tile(T *c, const T *a, const T *b, const Tiles &s, size_t width) {
 }
 
 template <class T, int R> void rows(T *c, const T *a, const T *b, const Tiles &s, size_t width) {
-    if (width > Vector<T>::lanes) tile<T, R, 2>(c, a, b, s, width);
+    if (width > lanes<T>) tile<T, R, 2>(c, a, b, s, width);
     else tile<T, R, 1>(c, a, b, s, width);
 }
 
@@ -70,7 +65,7 @@ template <class T, int R> void last_rows(size_t count, T *c, const T *a, const T
 }
 
 template <class T> void tiles(T *c, const T *a, const T *b, const Tiles &s) {
-    constexpr size_t W = 2 * Vector<T>::lanes;
+    constexpr size_t W = 2 * lanes<T>;
     for (size_t j = 0; j < s.width; j += W) {
         size_t width = s.width - j < W ? s.width - j : W, i = 0;
         for (; i + ROWS <= s.rows; i += ROWS) rows<T, ROWS>(c + i * s.ldc + j, a + i * s.a_row, b + j, s, width);

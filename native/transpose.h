@@ -1,5 +1,5 @@
 // Transposition in square blocks that fit into the registers: four to ten times as fast as entry by entry.
-// To be included inside the anonymous namespace of kernels.cpp.
+// To be included inside the anonymous namespace of kernels.cpp, behind vectors.h.
 
 #if defined(__has_builtin)
 #if __has_builtin(__builtin_shufflevector)
@@ -9,19 +9,6 @@
 
 #ifdef LAYERLOOP_SHUFFLES
 
-#if defined(__AVX512F__)
-constexpr int REGISTER = 64;
-#elif defined(__AVX__)
-constexpr int REGISTER = 32;
-#else
-constexpr int REGISTER = 16;
-#endif
-
-template <class T> struct Lane {
-    static constexpr int count = REGISTER / sizeof(T);
-    typedef T type __attribute__((vector_size(REGISTER)));
-    typedef T stored __attribute__((vector_size(REGISTER), aligned(sizeof(T)), may_alias));
-};
 template <int... l> struct Numbers {};
 template <int n, int... l> struct CountTo : CountTo<n - 1, n - 1, l...> {};
 template <int... l> struct CountTo<0, l...> {
@@ -36,8 +23,8 @@ template <int h, class V, int... l> inline void exchange(V &a, V &b, Numbers<l..
     a = low, b = high;
 }
 
-template <int h, class T> inline void turn(typename Lane<T>::type *rows) {
-    constexpr int L = Lane<T>::count;
+template <int h, class T> inline void turn(typename Vector<T>::type *rows) {
+    constexpr int L = lanes<T>;
     if constexpr (h > 0) {
 #pragma GCC unroll 16
         for (int i = 0; i < L; ++i)
@@ -47,34 +34,34 @@ template <int h, class T> inline void turn(typename Lane<T>::type *rows) {
 }
 
 // What of one array a vector may touch: all of it where that stays inside, else `width` entries one by one.
-template <class T> inline typename Lane<T>::type load(const T *at, const T *end, size_t width) {
-    constexpr size_t L = Lane<T>::count;
-    if ((size_t)(end - at) >= L) return *(const typename Lane<T>::stored *)at;
+template <class T> inline typename Vector<T>::type load(const T *at, const T *end, size_t width) {
+    constexpr size_t L = lanes<T>;
+    if ((size_t)(end - at) >= L) return *(const typename Vector<T>::stored *)at;
     T part[L] = {};
     for (size_t l = 0; l < width; ++l) part[l] = at[l];
-    return *(const typename Lane<T>::stored *)part;
+    return *(const typename Vector<T>::stored *)part;
 }
 
-template <class T> inline void store(T *at, typename Lane<T>::type v, bool whole, size_t width) {
+template <class T> inline void store(T *at, typename Vector<T>::type v, bool whole, size_t width) {
     if (whole) {
-        *(typename Lane<T>::stored *)at = v;
+        *(typename Vector<T>::stored *)at = v;
         return;
     }
-    T part[Lane<T>::count];
-    *(typename Lane<T>::stored *)part = v;
+    T part[lanes<T>];
+    *(typename Vector<T>::stored *)part = v;
     for (size_t l = 0; l < width; ++l) at[l] = part[l];
 }
 
 // The block at (i0, j0) of `in`. Where a row of `out` is shorter than a vector, the vector runs into the next row, which
 // is written after it.
 template <class T> void turn_block(T *out, const T *in, size_t rows, size_t cols, size_t i0, size_t j0) {
-    constexpr size_t L = Lane<T>::count;
+    constexpr size_t L = lanes<T>;
     const T *end = in + rows * cols;
     size_t r = rows - i0 < L ? rows - i0 : L, c = cols - j0 < L ? cols - j0 : L;
-    typename Lane<T>::type block[L];
+    typename Vector<T>::type block[L];
 #pragma GCC unroll 16
     for (size_t i = 0; i < L; ++i)
-        block[i] = i < r ? load(in + (i0 + i) * cols + j0, end, c) : typename Lane<T>::type{};
+        block[i] = i < r ? load(in + (i0 + i) * cols + j0, end, c) : typename Vector<T>::type{};
     turn<(int)L / 2, T>(block);
 #pragma GCC unroll 16
     for (size_t j = 0; j < L; ++j) {
@@ -85,7 +72,7 @@ template <class T> void turn_block(T *out, const T *in, size_t rows, size_t cols
 }
 
 template <class T> void transpose(T *__restrict out, const T *__restrict in, size_t rows, size_t cols) {
-    constexpr size_t L = Lane<T>::count;
+    constexpr size_t L = lanes<T>;
     for (size_t i0 = 0; i0 < rows; i0 += L)
         for (size_t j0 = 0; j0 < cols; j0 += L) turn_block(out, in, rows, cols, i0, j0);
 }

@@ -10,10 +10,10 @@ template <class T> Entries<T> entries_of_row(const Piece<T> &p, size_t i) {
     return {p.index_of_entries.get() + at, p.X + at, p.starts[i + 1] - at};
 }
 
-// The entries of a row of the data set go behind the piece's first `at`; returns how many they are.
-template <class T> size_t pack_row(Piece<T> &p, const Batch<T> &b, const void *row, size_t at) {
+// The entries of a row of the data set; returns how many they are.
+template <class T> size_t pack_row(int32_t *index, T *values, const Batch<T> &b, const void *row) {
     const T *scale = b.rows.bytes ? &b.rows.scale : nullptr;
-    return entries_of<T>(kernels()).pack(p.index_of_entries.get() + at, p.X + at, row, b.net.n_in, scale);
+    return entries_of<T>(kernels()).pack(index, values, row, b.net.n_in, scale);
 }
 
 // Whether the rows of the piece are now packed: not where they have too many entries, of which the first rows tell.
@@ -22,7 +22,7 @@ template <class T> bool pack_rows(Piece<T> &p, const Batch<T> &b) {
     if (!may_pack<T>(b.net) || p.n < PACKED_LEAST) return false;
     for (size_t i = 0; i < p.n; ++i) {
         p.starts[i] = count;
-        count += pack_row(p, b, row_of(b, p.from + i), count);
+        count += pack_row(p.index_of_entries.get() + count, p.X + count, b, row_of(b, p.from + i));
         fetch_ahead(b, p.from, p.n, i);
         if (count > most_entries(i < PACKED_LEAST ? PACKED_LEAST : p.n, d)) return false;
     }
