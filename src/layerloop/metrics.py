@@ -176,11 +176,16 @@ def metric_named(name: str, kind: str) -> Metric:
 def all_figures(kind: str, y: NDArray[Any], predicted: Numbers, weights: Weights = None) -> dict[str, float]:
     """Return every metric of a kind, "classes", "labels" or "values", by name.
 
+    Of several values a row, each is the mean over them.
+
     Examples
     --------
     >>> all_figures("values", np.array([1.0, 3.0]), np.array([1.0, 2.0]))["mae"]
     0.5
     """
+    if kind == "values" and y.ndim > 1:
+        each = [all_figures(kind, *pair, weights) for pair in zip(y.T, predicted.T, strict=True)]
+        return {name: float(np.mean([found[name] for found in each])) for name in each[0]}
     rows = LABEL_METRICS if kind == "labels" else METRICS
     return {name: row.figure(y, predicted, weights) for name, row in rows.items() if row.kind == kind}
 
@@ -194,8 +199,7 @@ def trivial_figures(kind: str, y: NDArray[Any]) -> dict[str, float]:
     0.75
     """
     if kind == "values":
-        each = [all_figures(kind, column, np.full(len(y), column.mean())) for column in y.reshape(len(y), -1).T]
-        return {name: float(np.mean([found[name] for found in each])) for name in each[0]}
+        return all_figures(kind, y, np.broadcast_to(y.mean(axis=0), y.shape))
     if kind == "labels":
         return all_figures(kind, y, np.tile(y.mean(axis=0), (len(y), 1)))
     shares = np.bincount(y) / len(y)

@@ -123,10 +123,7 @@ def figures_of_estimator(model: Any, X: Any, y: Any) -> dict[str, float]:
 
 
 def _of_values(y: NDArray[np.float64], predicted: NDArray[np.float64]) -> dict[str, float]:
-    """Return every metric of values; of several a row, its mean over them."""
+    """Return every metric of values, of which a row has as many as the model gives."""
     if y.shape != predicted.shape:
         raise ShapeError(f"the model gives predictions of shape {predicted.shape}, but y has {y.shape}")
-    if y.ndim == 1:
-        return all_figures("values", y, predicted)
-    each = [all_figures("values", *pair) for pair in zip(y.T, predicted.T, strict=True)]
-    return {name: float(np.mean([found[name] for found in each])) for name in each[0]}
+    return all_figures("values", y, predicted)
