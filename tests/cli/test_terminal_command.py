@@ -125,6 +125,24 @@ def test_of_the_figures_as_many_as_fit_are_shown_in_their_order() -> None:
     assert fitting(parts, 7) == ""
 
 
+def test_a_long_row_of_a_table_goes_on_under_its_last_column(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table = "trial  settings\n    0  defaults\n    1  widths (64, 64)  activation silu  rate 0.03"
+    monkeypatch.setenv("COLUMNS", "30")
+    terminal = Terminal(json=False)
+    terminal.say_table(table)
+    assert capsys.readouterr().out.rstrip("\n") == table
+    terminal.interactive = True
+    terminal.say_table(table)
+    first, second, *third = capsys.readouterr().out.splitlines()
+    assert [first, second] == ["trial  settings", "    0  defaults"]
+    assert [line[:7] for line in third] == ["    1  ", " " * 7, " " * 7][: len(third)]
+    assert len(third) > 1
+    assert max(map(len, third)) <= 30
+    assert " ".join(third).split() == table.split("\n")[2].split()
+
+
 def test_json_holds_no_number_that_is_none() -> None:
     values = {
         "nan": float("nan"),

@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import os
+import shutil
 import sys
 from contextlib import AbstractContextManager, nullcontext
+from textwrap import fill
 from typing import TYPE_CHECKING, TextIO
 
 from layerloop.errors import OutputError
@@ -51,6 +53,16 @@ class Terminal:
             self._print(text, self.stream)
         else:
             self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+    def say_table(self, text: str) -> None:
+        """Print a table; a row that is longer than the terminal goes on under the heading of its last column."""
+        under = text.partition("\n")[0].rfind(" ") + 1
+        width = shutil.get_terminal_size().columns
+        if self.interactive and under < width // 2:
+            indent = " " * under
+            rows = text.split("\n")
+            text = "\n".join(fill(row, width, subsequent_indent=indent, break_on_hyphens=False) for row in rows)
+        self.say(text)
 
     def tell(self, text: str) -> None:
         """Print a line unless it was told before."""

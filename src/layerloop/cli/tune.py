@@ -71,7 +71,7 @@ def run(given: argparse.Namespace) -> int:
         _save(found.estimator, plain(facts), place, network=photos.is_folder(given.data))
     if found.interrupted is not None:
         print("layerloop: stopped; the best so far is kept", file=sys.stderr)
-    terminal.say(str(found))
+    terminal.say_table(str(found))
     terminal.say(f"saved {place}")
     terminal.result({**facts, "trials": list(found.trials), "model": place})
     return 0 if found.interrupted is None else getattr(found.interrupted, "code", 130)
