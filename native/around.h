@@ -23,7 +23,7 @@ template <class T> struct Around {
     Buffer<double> squares;  // of each block
     double *penalties = nullptr;  // of each step: |w|^2 of what decays, before the update
 
-    bool bounds_norm() const { return clip_norm < std::numeric_limits<double>::infinity(); }
+    bool bounds_norm() const { return used && clip_norm < std::numeric_limits<double>::infinity(); }
 };
 
 constexpr size_t UPDATE_BLOCK = 2048;  // entries
@@ -83,29 +83,34 @@ template <class T> void next_parts(Rule<T> &rule, Around<T> &a) {
     ++a.decays;
 }
 
-// One step of `rule` with what stands around it.
+// What one step does around the rule.
+template <class T> struct AroundStep {
+    T factor, share;  // of the gradient, and of the newest parameters in the mean
+};
+
+// Counts the step, and takes the norm of the gradient where that is bounded.
 template <class T>
-void update_around(Workspace<T> &space, Pool &pool, Rule<T> &rule, Around<T> &a, size_t size, size_t count) {
-    const Table<T> &k = table_of<T>(kernels());
+AroundStep<T> begin_around(Workspace<T> &space, Pool &pool, Rule<T> &rule, Around<T> &a, size_t size, size_t count) {
     if (a.penalties) *a.penalties++ = decaying_squares(pool, a, rule.w, size);
     next_parts(rule, a);
-    double factor = a.bounds_norm() ? bounded(space, pool, a, size, count) : 1;
-    T share = (T)*a.shares++;
-    by_blocks(pool, size, [&](size_t first, size_t last) {
-        alignas(LINE) T room[UPDATE_BLOCK], changed[UPDATE_BLOCK];
-        for (size_t block = first; block < last; ++block) {
-            size_t from = block * UPDATE_BLOCK, to = std::min(from + UPDATE_BLOCK, size);
-            const T *g = a.bounds_norm() ? a.gradient.get() + from : sum_parts(space, count, from, to, room);
-            for (const PartOf<T> &part : a.parts) {
-                size_t start = std::max(from, part.start), stop = std::min(to, part.stop);
-                if (start >= stop) continue;
-                T *w = rule.w + start, *u = rule.u ? rule.u + start : nullptr, *v = rule.v ? rule.v + start : nullptr;
-                k.prepare(changed, g + (start - from), w, stop - start,
-                          {(T)a.clip_value, (T)factor, (T)(a.l2 * part.decay)});
-                if (part.keep != 1) layers_of<T>(kernels()).shrink(w, part.keep, stop - start);
-                k.step[rule.kind](w, u, v, changed, stop - start, part.scalars);
-            }
-            if (share != 0) k.average(a.average + from, rule.w + from, share, to - from);
+    T factor = a.bounds_norm() ? (T)bounded(space, pool, a, size, count) : 1;
+    return {factor, (T)*a.shares++};
+}
+
+// One step of `rule` on the entries [from, to), whose gradient is g, with what stands around it.
+template <class T>
+void step_around(const Rule<T> &rule, const Around<T> &a, AroundStep<T> now, const T *g, size_t from, size_t to) {
+    const Table<T> &k = table_of<T>(kernels());
+    alignas(LINE) T changed[UPDATE_BLOCK];
+    for (const PartOf<T> &part : a.parts) {
+        size_t last = std::min(to, part.stop);
+        for (size_t start = std::max(from, part.start); start < last; start += UPDATE_BLOCK) {
+            size_t n = std::min(UPDATE_BLOCK, last - start);
+            T *w = rule.w + start;
+            k.prepare(changed, g + (start - from), w, n, {(T)a.clip_value, now.factor, (T)(a.l2 * part.decay)});
+            if (part.keep != 1) layers_of<T>(kernels()).shrink(w, part.keep, n);
+            step_on(rule, part.scalars, start, changed, n);
         }
-    });
+    }
+    if (now.share != 0) k.average(a.average + from, rule.w + from, now.share, to - from);
 }

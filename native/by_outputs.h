@@ -14,18 +14,11 @@
 
 template <class T> class ByOutputs {
   public:
-    // Whether steps can be taken so on a data set of `count` rows, of which some from everywhere are looked at.
-    static bool suits(Workspace<T> &space, const Batch<T> &b, size_t count, size_t batch) {
+    // Whether steps on rows that are mostly zeros can be taken so.
+    static bool suits(const Net &net, size_t batch) {
         constexpr size_t MOST = 1024;  // rows: of so many, what goes around weighs little, and entries take much room
-        const Layer &layer = b.net.layers.front();
-        if (b.sparse || !may_pack<T>(b.net) || !b.net.moved.empty()) return false;
-        if (batch < PACKED_LEAST || batch > MOST || layer.n_out <= width_for(layer)) return false;
-        constexpr size_t LOOKED_AT = 16;
-        Piece<T> &p = space.pieces[0];
-        size_t looked = std::min(count, LOOKED_AT), entries = 0;
-        for (size_t i = 0; i < looked; ++i)
-            entries += pack_row(p.index_of_entries.get(), p.X, b, row_at(b, i * count / looked));
-        return entries <= looked * layer.n_in / 4;
+        const Layer &layer = net.layers.front();
+        return net.moved.empty() && batch >= PACKED_LEAST && batch <= MOST && layer.n_out > width_for(layer);
     }
 
     // For batches of at most `batch` rows.

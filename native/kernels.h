@@ -65,6 +65,7 @@ struct Tiles {
     size_t rows, width, k, a_row, a_k, ldb, ldc;
 };
 constexpr size_t ROOM = 32;
+constexpr size_t TILE_ROWS = 12;  // that are computed at a time
 
 struct TileTable {
     void (*f32)(float *c, const float *a, const float *b, const Tiles &s);

@@ -1,13 +1,6 @@
 // The products of one dense layer with a piece's rows; to be included by network.h.
 #pragma once
 
-// Whether the products of this layer go by tiles: where the instruction set has registers for them and the matrices stay
-// in the second-level cache unpacked (measured up to these widths). A few rows alone would leave most lanes empty;
-// and very many take so long that a look in between is due, which the BLAS's products have.
-template <class T> bool tiled(const Layer &layer, size_t n) {
-    return tiles_of<T>(kernels()) && n >= 8 && n <= 4096 && layer.n_out <= 512 && layer.n_in <= 1024;
-}
-
 // T (n_out, n) <- W^T x^T from rows x (n, n_in), by tiles along the outputs, which `side` holds as rows
 template <class T> void affine_rows(Piece<T> &p, T *t, const T *x, const T *W, const Layer &layer) {
     size_t in = layer.n_in, out = layer.n_out, ldb = out;
@@ -26,7 +19,7 @@ void affine(Piece<T> &p, const Batch<T> &b, T *t, const T *z, const T *x, const 
     const T *W = b.w + layer.at;
     size_t n = p.n * layer.times;
     auto rows = (int64_t)n, in = (int64_t)layer.n_in, out = (int64_t)layer.n_out;
-    if (tiled<T>(layer, n)) {
+    if (tiled(layer, n)) {
         if (x) return affine_rows(p, t, x, W, layer);
         return tiles_of<T>(kernels())(t, W, z, {layer.n_out, n, layer.n_in, 1, layer.n_out, n, n});
     }
@@ -39,7 +32,7 @@ template <class T>
 void weight_gradient(Piece<T> &p, const Batch<T> &b, T *dW, const T *d, const T *z, const T *x, const Layer &layer) {
     size_t n = p.n * layer.times;
     auto rows = (int64_t)n, in = (int64_t)layer.n_in, out = (int64_t)layer.n_out;
-    if (tiled<T>(layer, n)) {
+    if (tiled(layer, n)) {
         table_of<T>(kernels()).transpose(p.side, d, layer.n_out, n);
         size_t a_row = x ? 1 : n, a_k = x ? layer.n_in : 1;
         Tiles shape{layer.n_in, layer.n_out, n, a_row, a_k, layer.n_out, layer.n_out};
@@ -53,7 +46,7 @@ void weight_gradient(Piece<T> &p, const Batch<T> &b, T *dW, const T *d, const T 
 template <class T> void input_gradient(const Batch<T> &b, T *q, const T *d, const Layer &layer, size_t n) {
     const T *W = b.w + layer.at;
     auto rows = (int64_t)n, in = (int64_t)layer.n_in, out = (int64_t)layer.n_out;
-    if (tiled<T>(layer, n))
+    if (tiled(layer, n))
         return tiles_of<T>(kernels())(q, W, d, {layer.n_in, n, layer.n_out, layer.n_out, 1, n, n});
     multiply(q, d, W, {false, false, rows, in, out, rows, out, rows}, *b.watch);
 }

@@ -63,12 +63,20 @@ template <class T> void backward_members(Piece<T> &p, const Batch<T> &b, size_t 
     }
 }
 
-// The slopes of the first layer by rows, from which the columns of sparse rows take their gradient.
-template <class T> void slopes_of_sparse(Piece<T> &p, const Batch<T> &b, T factor) {
-    const Layer &layer = b.net.layers.front();
-    T *slopes = b.sparse->D + p.from * layer.n_out;
-    table_of<T>(kernels()).transpose(slopes, p.d[0], layer.n_out, p.n);
-    if (factor != 1) layers_of<T>(kernels()).shrink(slopes, factor, p.n * layer.n_out);
+// The piece's slopes in a layer by rows, into those of the whole batch.
+template <class T> void slopes_by_rows(T *slopes, const Piece<T> &p, const Batch<T> &b, size_t i, T factor) {
+    size_t out = b.net.layers[i].n_out;
+    slopes += p.from * out;
+    table_of<T>(kernels()).transpose(slopes, p.d[i], out, p.n);
+    if (factor != 1) layers_of<T>(kernels()).shrink(slopes, factor, p.n * out);
+}
+
+// Both sides of the gradient in a layer's weights; rows that it took as they lay there already.
+template <class T> void hand_over(const Piece<T> &p, const Batch<T> &b, size_t i, T factor) {
+    size_t in = b.net.layers[i].n_in;
+    slopes_by_rows(b.sides[i].d, p, b, i, factor);
+    if (!given_rows(p, b, i))
+        table_of<T>(kernels()).transpose(b.sides[i].z + p.from * in, p.node[i], in, p.n);
 }
 
 template <class T> void backward_dense(Piece<T> &p, const Batch<T> &b, size_t i) {
@@ -83,13 +91,15 @@ template <class T> void backward_dense(Piece<T> &p, const Batch<T> &b, size_t i)
         if (factor != 1) k.shrink(p.d[i], factor, r.width * r.rows);
         return backward_members(p, b, i, dW, q);
     }
-    if (b.sparse && !i) slopes_of_sparse(p, b, factor);
+    bool here = !hands_over(b, i);
+    if (!here) hand_over(p, b, i, factor);
+    else if (b.sparse && !i) slopes_by_rows(b.sparse->D, p, b, i, factor);
     else if (i || !gradient_of_packed(p, b, dW))
         weight_gradient(p, b, dW, p.d[i], p.node[i], given_rows(p, b, i), layer);
     table_of<T>(kernels()).row_sums(db, p.d[i], r.width, r.rows);
     if (q) input_gradient(b, q, p.d[i], layer, r.rows);
     if (factor == 1) return;
-    k.shrink(dW, factor, layer.n_in * layer.n_out);
+    if (here) k.shrink(dW, factor, layer.n_in * layer.n_out);
     if (q) k.shrink(q, factor, layer.n_in * r.rows);
 }
 

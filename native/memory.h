@@ -5,14 +5,29 @@
 #include <memory>
 #include <new>
 
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
 constexpr size_t LINE = 64;  // bytes of a cache line
 
 struct Free {
-    void operator()(void *p) const { ::operator delete(p, std::align_val_t(LINE)); }
+    std::align_val_t align{LINE};
+    void operator()(void *p) const { ::operator delete(p, align); }
 };
 template <class T> using Buffer = std::unique_ptr<T[], Free>;
+
+// Room for so many entries. Much of it begins on a large page, and Linux is asked for such pages: handing out small ones
+// takes a step's time and more.
 template <class T> Buffer<T> buffer(size_t count) {
-    return Buffer<T>((T *)::operator new(std::max(count, (size_t)1) * sizeof(T), std::align_val_t(LINE)));
+    constexpr size_t LARGE = 2 << 20;  // bytes of a large page
+    size_t bytes = std::max(count, (size_t)1) * sizeof(T);
+    std::align_val_t align{bytes < LARGE ? LINE : LARGE};
+    void *p = ::operator new(bytes, align);
+#if defined(MADV_HUGEPAGE)
+    if (bytes >= LARGE) madvise(p, bytes, MADV_HUGEPAGE);
+#endif
+    return Buffer<T>((T *)p, Free{align});
 }
 
 inline void fetch(const void *start, size_t bytes) {

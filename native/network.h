@@ -50,6 +50,8 @@ template <class T> const std::vector<T> &numbers_of(const Layer &layer);
 template <> inline const std::vector<float> &numbers_of(const Layer &layer) { return layer.numbers32; }
 template <> inline const std::vector<double> &numbers_of(const Layer &layer) { return layer.numbers; }
 
+constexpr size_t MOST_TILED = 512;  // outputs of a layer whose products go by tiles
+
 struct Net {
     std::vector<Layer> layers;
     Head head;
@@ -84,6 +86,12 @@ template <class T> struct Wanted {
     bool by_index() const { return index && smoothing == 0; }
 };
 
+// The two sides of a weights' gradient, by rows of the whole batch: what went into the layer (n, n_in) and the slopes in
+// its pre-activations (n, n_out). Null where the pieces take that gradient themselves; by_rows.h.
+template <class T> struct Sides {
+    T *z = nullptr, *d = nullptr;
+};
+
 // One batch: the n rows that `order` names from `rows`, or the first n where it is null.
 template <class T> struct Batch {
     const Net &net;
@@ -97,15 +105,32 @@ template <class T> struct Batch {
     T *moving = nullptr;  // w where a training step may move running statistics; null in prediction
     uint64_t seed = 0, step = 0;  // what the masks of a training step come from
     Watch *watch = nullptr;  // of the call that computes it
+    const Sides<T> *sides = nullptr;  // of each layer; null where the pieces take all gradients themselves
 };
+
+// Whether the products of this layer go by tiles: where the instruction set has registers for them and the matrices stay
+// in the second-level cache unpacked (measured up to these widths). A few rows alone would leave most lanes empty;
+// and very many take so long that a look in between is due, which the BLAS's products have.
+inline bool tiled(const Layer &layer, size_t n) {
+    return kernels().tiles->f32 && n >= 8 && n <= 4096 && layer.n_out <= MOST_TILED && layer.n_in <= 1024;
+}
+
+// Whether in training the gradient of this layer's weights is taken by rows of W for a whole batch: where half of W is
+// longer than what goes around between threads instead, of as many samples, half the inputs and all slopes; by_rows.h.
+inline bool goes_by_rows(const Layer &layer, size_t n) {
+    size_t in = layer.n_in, out = layer.n_out;
+    bool dense = layer.kind == Kind::dense && layer.times == 1;
+    return dense && tiled(layer, n) && 2 * in * out > n * (in + 2 * out);
+}
 
 // A batch is cut into pieces by its size and the network's alone, never by the number of threads: sums over pieces are
 // taken in their order, and so the bits do not depend on how many threads there are.
 inline size_t piece_count(size_t n, const Net &net) {
     if (net.one_piece) return 1;
-    size_t size = net.size * net.members;
+    size_t size = net.size * net.members, summed = size;
+    for (const Layer &layer : net.layers) summed -= goes_by_rows(layer, n) ? layer.n_in * layer.n_out : 0;
     constexpr size_t WORTH = 400000;  // multiply-adds that take longer than handing them to another thread
-    size_t least = size > 100000 ? 128 : 64;  // rows: with fewer, adding up long gradients costs more than it saves
+    size_t least = summed > 100000 ? 128 : 64;  // rows: with fewer, adding up long gradients costs more than it saves
     if (!net.n_in) size += 128 * net.layers.front().n_out;  // sparse rows: entries whose weights come from far away
     size_t count = std::min({(n + least / 2) / least, n * size / WORTH, (size_t)8});
     return std::max(count, (size_t)1);
@@ -207,7 +232,8 @@ template <class T> struct Workspace {
     Buffer<T> kept;  // room for the running statistics
     size_t rows = 0;
     Columns<T> columns;  // of a batch of sparse rows, with the gradient in its first layer
-    Buffer<T> slopes;
+    Buffer<T> slopes, sides;
+    size_t sides_size = 0;
 
     // Makes room for batches of n rows; to be called anew for a smaller batch, whose fewer pieces may be longer.
     void reserve(const Net &net, size_t n) {
@@ -259,19 +285,23 @@ template <class T> void fetch_ahead(const Batch<T> &b, size_t from, size_t n, si
     if (b.next && soon < n) fetch(row_at(b, (size_t)b.next[from + soon]), bytes);
 }
 
+// Whether the gradient in a layer's weights is taken for the whole batch at once.
+template <class T> bool hands_over(const Batch<T> &b, size_t i) { return b.sides && b.sides[i].d; }
+
 template <class T> void gather_rows(Piece<T> &p, const Batch<T> &b) {
     size_t d = b.net.n_in;
     if (!b.rows.bytes && !b.order) {
         p.x = b.rows.floats + p.from * d;
         return;
     }
+    T *X = hands_over(b, 0) && b.net.takes_rows() ? b.sides[0].z + p.from * d : p.X;
     for (size_t i = 0; i < p.n; ++i) {
         const void *row = row_of(b, p.from + i);
-        if (b.rows.bytes) table_of<T>(kernels()).unpack(p.X + i * d, (const uint8_t *)row, d, b.rows.scale);
-        else std::memcpy(p.X + i * d, row, d * sizeof(T));
+        if (b.rows.bytes) table_of<T>(kernels()).unpack(X + i * d, (const uint8_t *)row, d, b.rows.scale);
+        else std::memcpy(X + i * d, row, d * sizeof(T));
         fetch_ahead(b, p.from, p.n, i);
     }
-    p.x = p.X;
+    p.x = X;
 }
 
 #include "zeros.h"
@@ -280,7 +310,7 @@ template <class T> void gather_rows(Piece<T> &p, const Batch<T> &b) {
 template <class T> void load_rows(Piece<T> &p, const Batch<T> &b) {
     p.node[0] = p.input;
     if (b.sparse) return;
-    p.packed = pack_rows(p, b) && first_is_finite(b);
+    p.packed = !hands_over(b, 0) && pack_rows(p, b) && first_is_finite(b);
     if (p.packed) return;
     gather_rows(p, b);
     if (!b.net.takes_rows()) table_of<T>(kernels()).transpose(p.input, p.x, p.n, b.net.n_in);

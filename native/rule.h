@@ -14,6 +14,12 @@ template <class T> struct Rule {
     int64_t t;
 };
 
+// The rule's step on n entries from entry `from` on.
+template <class T> void step_on(const Rule<T> &r, const Scalars<T> &s, size_t from, const T *g, size_t n) {
+    T *u = r.u ? r.u + from : nullptr, *v = r.v ? r.v + from : nullptr;
+    table_of<T>(kernels()).step[r.kind](r.w + from, u, v, g, n, s);
+}
+
 // NAdam's mu_t
 template <class T> double momentum_at(const Rule<T> &r, double t) {
     return r.first * (1 - 0.5 * std::pow(0.96, t * r.momentum_decay));

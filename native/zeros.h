@@ -30,6 +30,17 @@ template <class T> bool pack_rows(Piece<T> &p, const Batch<T> &b) {
     return true;
 }
 
+// Whether a data set of `count` rows is mostly zeros, by some from everywhere.
+template <class T> bool mostly_zeros(Workspace<T> &space, const Batch<T> &b, size_t count) {
+    constexpr size_t LOOKED_AT = 16;
+    if (b.sparse || !may_pack<T>(b.net)) return false;
+    Piece<T> &p = space.pieces[0];
+    size_t looked = std::min(count, LOOKED_AT), entries = 0;
+    for (size_t i = 0; i < looked; ++i)
+        entries += pack_row(p.index_of_entries.get(), p.X, b, row_at(b, i * count / looked));
+    return entries <= looked * b.net.n_in / 4;
+}
+
 // Whether the first layer's weights are finite: else their products with zeros are not zero.
 template <class T> bool first_is_finite(const Batch<T> &b) {
     const Layer &layer = b.net.layers.front();

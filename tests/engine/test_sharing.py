@@ -142,6 +142,17 @@ def test_rows_that_are_mostly_zeros_give_the_same_bits_for_any_number_of_workers
     assert len(bits(steps)) == 1
 
 
+@pytest.mark.usefixtures("eight")
+def test_gradients_by_rows_of_weights_give_the_same_bits_for_any_number_of_workers() -> None:
+    case = Case((300, 200, 150, 4), dtype="float32", n=400)
+
+    def steps() -> tuple[np.ndarray, ...]:
+        w, _, losses = case.trained(make_engine(case.architecture, "float32", "native"), Adam(0.01), 96)
+        return w, losses
+
+    assert len(bits(steps)) == 1
+
+
 def test_what_is_deterministic_gives_the_same_bits_with_the_numpy_engine_too() -> None:
     rng, found = np.random.default_rng(0), set()
     X, y = rng.normal(size=(512, 300)).astype("float32"), rng.integers(4, size=512)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 Watched: TypeAlias = "tuple[Samples, ArrayLike] | Mapping[str, tuple[Samples, ArrayLike]]"
 
 STRETCH = 0.05  # seconds between looks at the callbacks and at Ctrl-C
-SHARE = 0.05  # of the time that may go into keeping numbers to go back to
+SHARE = 0.01  # of the time that may go into keeping numbers to go back to
 
 
 def train(
@@ -226,7 +226,8 @@ class Run:
         begun = time.perf_counter()
         if not all_finite(self.m.flat, self.state, self.places):
             raise self._diverged(*self._go_back())
-        self.saved = [*self.saved[-1:], Savepoint.of(self.m.flat, self.state, self.places)]
+        room = self.saved[0] if len(self.saved) > 1 else None
+        self.saved = [*self.saved[-1:], Savepoint.of(self.m.flat, self.state, self.places, room)]
         self.saved_at = time.perf_counter()
         self.save_seconds = self.saved_at - begun
 

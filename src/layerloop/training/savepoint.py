@@ -46,9 +46,15 @@ class Savepoint:
     since: list[Stretch] = field(default_factory=list)
 
     @classmethod
-    def of(cls, w: Vector, state: State, places: Places) -> Savepoint:
-        """Return a copy of the numbers as they are now."""
-        return cls(state.t, places, [_copied(vector, state, places) for vector in (w, *state.slots)])
+    def of(cls, w: Vector, state: State, places: Places, room: Savepoint | None = None) -> Savepoint:
+        """Return a copy of the numbers as they are now, in the memory of a savepoint that is no longer needed."""
+        vectors = room.vectors if room else _room(w, state, places)
+        for vector, (some, others) in zip((w, *state.slots), vectors, strict=True):
+            table, rest = _parts(vector, state, places)
+            if places is not None:
+                np.take(table, places, axis=0, out=some)
+            others[...] = rest
+        return cls(state.t, places, vectors)
 
     def restore(self, w: Vector, state: State) -> None:
         """Put the numbers back where they were."""
@@ -90,6 +96,10 @@ def _parts(vector: Vector, state: State | None, places: Places) -> tuple[Vector,
     return vector[: n * width].reshape(n, width), vector[n * width :]
 
 
-def _copied(vector: Vector, state: State, places: Places) -> tuple[Vector, Vector]:
-    table, rest = _parts(vector, state, places)
-    return table.copy() if places is None else table[places], rest.copy()
+def _room(w: Vector, state: State, places: Places) -> list[tuple[Vector, Vector]]:
+    """Return arrays for a copy, in one stretch of memory: the system hands out a long one in larger pages, sooner."""
+    width = state.rows[1]
+    some = 0 if places is None else len(places) * width
+    sizes = [some, len(_parts(w, state, places)[1])] * (1 + len(state.slots))
+    parts = np.split(np.empty(sum(sizes), w.dtype), np.cumsum(sizes)[:-1])
+    return [(table.reshape(-1, max(width, 1)), rest) for table, rest in zip(parts[::2], parts[1::2], strict=True)]

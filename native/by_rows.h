@@ -1,0 +1,98 @@
+// Training steps in which the gradients of long weights are taken by rows of W, for the whole batch at once. By rows of
+// the batch each thread would make a gradient as long as W and read that of every other; by rows of W the nodes go
+// around instead, which are shorter, and the rule uses the gradient of a few rows while it is in the nearest cache.
+// Stretches of the parameters follow from the network alone, and so do the bits.
+#pragma once
+#include "around.h"
+
+template <class T> class ByRows {
+  public:
+    // For batches of `batch` rows, of which at most `rows` come; `first` says whether the first layer may be taken so.
+    ByRows(Workspace<T> &space, const Net &net, size_t batch, size_t rows, bool first)
+        : net_(net), sides_(net.layers.size()) {
+        bool several = piece_count(batch, net) > 1;
+        for (size_t i = 0; i < net.layers.size(); ++i)
+            taken_.push_back(several && (i || first) && goes_by_rows(net.layers[i], batch));
+        if (!any()) return;
+        size_t total = lay_out(rows, nullptr);
+        if (total > space.sides_size) space.sides = buffer<T>(total), space.sides_size = total;
+        lay_out(rows, space.sides.get());
+        add_stretches();
+        share_out(batch);
+    }
+
+    bool any() const { return std::find(taken_.begin(), taken_.end(), true) != taken_.end(); }
+    const Sides<T> *sides() const { return sides_.data(); }
+
+    // Calls apply(gradient, from, to) for all parameters from `begin` on, which is where a layer begins; of a batch of n
+    // rows in `count` pieces.
+    template <class F> void update(Workspace<T> &space, Pool &pool, size_t n, size_t count, size_t begin, F &&apply) {
+        pool.run((uint32_t)begins_.size() - 1, [&](uint32_t i) {
+            alignas(LINE) T room[std::max(TILE_ROWS * MOST_TILED, UPDATE_BLOCK)];
+            for (size_t s = begins_[i]; s < begins_[i + 1]; ++s) {
+                auto [from, to, layer] = stretches_[s];
+                if (from < begin) continue;
+                apply(layer ? gradient(stretches_[s], n, room) : sum_parts(space, count, from, to, room), from, to);
+            }
+        });
+    }
+
+  private:
+    // Parameters [from, to): some rows of a layer's W, or without a layer what the pieces have the gradient of.
+    struct Stretch {
+        size_t from, to;
+        const Layer *layer;
+    };
+
+    const Net &net_;
+    std::vector<Sides<T>> sides_;
+    std::vector<bool> taken_;
+    std::vector<Stretch> stretches_;
+    std::vector<size_t> begins_;  // the first stretch of each task, and behind the last
+
+    size_t lay_out(size_t rows, T *memory) {
+        size_t total = 0;
+        auto take = [&](size_t width) {
+            T *at = memory ? memory + total : nullptr;
+            total += (rows * width + ROOM + LINE - 1) / LINE * LINE;
+            return at;
+        };
+        for (size_t i = 0; i < taken_.size(); ++i)
+            if (taken_[i]) sides_[i].z = take(net_.layers[i].n_in), sides_[i].d = take(net_.layers[i].n_out);
+        return total;
+    }
+
+    void add_stretches() {
+        for (size_t i = 0; i < taken_.size(); ++i) {
+            const Layer &layer = net_.layers[i];
+            size_t end = layer.at + layer.size, rest = layer.at + (taken_[i] ? layer.n_in * layer.n_out : 0);
+            add(layer.at, rest, TILE_ROWS * layer.n_out, &layer);
+            add(rest, end, UPDATE_BLOCK, nullptr);
+        }
+    }
+
+    void add(size_t from, size_t to, size_t size, const Layer *layer) {
+        for (; from < to; from += size) stretches_.push_back({from, std::min(from + size, to), layer});
+    }
+
+    // About as much work for each task: multiply-adds over the batch, and the rule.
+    void share_out(size_t batch) {
+        constexpr size_t RULE = 16;  // multiply-adds that take as long
+        auto work = [&](const Stretch &s) { return (s.to - s.from) * ((s.layer ? batch : 0) + RULE); };
+        size_t tasks = std::min((size_t)Pool::TASKS, stretches_.size()), all = 0, done = 0;
+        for (const Stretch &s : stretches_) all += work(s);
+        for (size_t s = 0; s < stretches_.size(); ++s) {
+            while (begins_.size() <= tasks * done / all) begins_.push_back(s);
+            done += work(stretches_[s]);
+        }
+        begins_.resize(tasks + 1, stretches_.size());
+    }
+
+    // dW <- Z^T D for some rows
+    const T *gradient(const Stretch &at, size_t n, T *room) const {
+        const Sides<T> &side = sides_[(size_t)(at.layer - net_.layers.data())];
+        size_t in = at.layer->n_in, out = at.layer->n_out, row = (at.from - at.layer->at) / out;
+        tiles_of<T>(kernels())(room, side.z + row, side.d, {(at.to - at.from) / out, out, n, 1, in, out, out});
+        return room;
+    }
+};
