@@ -11,8 +11,13 @@
 
 namespace {
 
-constexpr int SPINS = 500;  // some 10 to 20 us: longer than the wait between two phases; beside busy processes, whoever
-                           // waits longer keeps a core from a helper that has lost its own
+using Clock = std::chrono::steady_clock;
+
+// How long a thread waits actively: longer than the wait between two short phases takes, and behind a long one up to a
+// part of it, by which threads end apart; to be woken takes longer than that. Beside busy processes, whoever waits longer
+// keeps a core from a helper that has lost its own.
+constexpr std::chrono::nanoseconds PATIENCE{10000};
+constexpr int PART = 16;
 
 inline void relax() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -22,6 +27,18 @@ inline void relax() {
 #else
     std::this_thread::yield();
 #endif
+}
+
+// Whether something happens within that time.
+template <class F> bool soon(std::chrono::nanoseconds patience, F &&happens) {
+    constexpr int LOOKS = 16;  // of some 20 ns, between looks at the clock
+    for (auto end = Clock::now() + patience;;) {
+        for (int i = 0; i < LOOKS; ++i) {
+            if (happens()) return true;
+            relax();
+        }
+        if (Clock::now() > end) return false;
+    }
 }
 
 constexpr uint64_t PHASE = (uint64_t)1 << Pool::TASKS;
@@ -60,6 +77,7 @@ Pool::~Pool() {
 }
 
 void Pool::phase(uint32_t tasks, Call call, void *given) {
+    auto begun = Clock::now();
     call_.store(call, std::memory_order_relaxed);
     given_.store(given, std::memory_order_relaxed);
     tasks_.store(tasks, std::memory_order_relaxed);
@@ -73,6 +91,7 @@ void Pool::phase(uint32_t tasks, Call call, void *given) {
     while (claim_one(0)) {
     }
     wait_for_end(tasks);
+    patience_.store(std::max(PATIENCE, std::chrono::nanoseconds(Clock::now() - begun) / PART));
 }
 
 bool Pool::claimable() const { return unclaimed(state_.load()); }
@@ -103,10 +122,7 @@ void Pool::help(uint32_t thread) {
 }
 
 void Pool::wait_for_work() {
-    for (int i = 0; i < SPINS; ++i) {
-        if (claimable() || stop_.load(std::memory_order_relaxed)) return;
-        relax();
-    }
+    if (soon(patience_.load(), [this] { return claimable() || stop_.load(std::memory_order_relaxed); })) return;
     std::unique_lock<std::mutex> lock(mutex_);
     sleepers_.fetch_add(1);
     work_.wait(lock, [this] { return claimable() || stop_.load(); });
@@ -114,10 +130,7 @@ void Pool::wait_for_work() {
 }
 
 void Pool::wait_for_end(uint32_t tasks) {
-    for (int i = 0; i < SPINS; ++i) {
-        if (done_.load() == tasks) return;
-        relax();
-    }
+    if (soon(patience_.load(), [&] { return done_.load() == tasks; })) return;
     std::unique_lock<std::mutex> lock(mutex_);
     caller_sleeps_ = true;
     while (!end_.wait_for(lock, Watch::EVERY, [&] { return done_.load() == tasks; })) {

@@ -1,12 +1,13 @@
 // Helper threads for one caller at a time. A phase is a number of tasks that threads claim one by one; the caller claims
 // too, so a helper that the system keeps waiting delays nothing but a task it holds. Each thread begins with its own
 // share of the tasks, the same in every phase: what it left in its core's cache is there when the next phase needs it.
-// Idle helpers spin briefly, then sleep: a busy machine is not made busier, and a caller without helpers does all the
+// Idle helpers spin for a while that follows from the last phase, then sleep: a busy machine is not made busier, and a caller without helpers does all the
 // work itself.
 #pragma once
 #include "watch.h"
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <mutex>
@@ -50,6 +51,7 @@ class Pool {
     std::atomic<uint64_t> state_{0};
     std::atomic<uint32_t> done_{0}, tasks_{0};
     std::atomic<int> sleepers_{0};
+    std::atomic<std::chrono::nanoseconds> patience_{std::chrono::nanoseconds(0)};
     std::atomic<bool> caller_sleeps_{false}, stop_{false};
     std::atomic<Call> call_{nullptr};
     std::atomic<void *> given_{nullptr};
