@@ -1,8 +1,8 @@
 // Helper threads for one caller at a time. A phase is a number of tasks that threads claim one by one; the caller claims
 // too, so a helper that the system keeps waiting delays nothing but a task it holds. Each thread begins with its own
 // share of the tasks, the same in every phase: what it left in its core's cache is there when the next phase needs it.
-// Idle helpers spin for a while that follows from the last phase, then sleep: a busy machine is not made busier, and a caller without helpers does all the
-// work itself.
+// Idle helpers spin for a while that follows from the last phase, then sleep: a busy machine is not made busier, and a
+// caller without helpers does all the work itself.
 #pragma once
 #include "watch.h"
 
