@@ -13,7 +13,6 @@ from layerloop.cli import options as opt
 from layerloop.cli import photos, tables
 from layerloop.cli.keeping import signals_as_interrupts
 from layerloop.cli.terminal import Terminal
-from layerloop.errors import SettingError
 
 if TYPE_CHECKING:
     import argparse
@@ -42,7 +41,8 @@ def run(given: argparse.Namespace) -> int:
     terminal = Terminal(json=given.json)
     opt.check_colour(given)
     with signals_as_interrupts():
-        model, X, y, groups, facts = (_pictures if photos.is_folder(given.data) else _table)(given, terminal)
+        read = _pictures if photos.is_folder(given.data) else tables.read_with_estimator
+        model, X, y, groups, facts = read(given, terminal)
         began, first = time.perf_counter(), model.judge().name
 
         def told(done: int, figures: dict[str, float]) -> None:
@@ -64,16 +64,3 @@ def _pictures(given: argparse.Namespace, terminal: Terminal) -> tuple[Any, ...]:
     """Return estimator, rows, targets, no groups, and what is said of them in JSON."""
     pictures = photos.read_pictures(given, terminal)
     return photos.estimator_for(pictures, given), pictures.X, pictures.y, None, {"target": None, "task": "classes"}
-
-
-def _table(given: argparse.Namespace, terminal: Terminal) -> tuple[Any, ...]:
-    """Return estimator, rows, targets, groups or None, and what is said of them in JSON."""
-    data = tables.read_learnable(given, terminal)
-    X, groups = data.X, None
-    if given.groups is not None:
-        if given.groups not in X.names:
-            raise SettingError(f"--groups: {given.data} has no column {given.groups!r} beside the target")
-        groups, X = [str(value) for value in X.column(given.groups).values.tolist()], X.without(given.groups)
-    model = tables.estimator_for(data.kind, given)
-    tables.say_learnable(terminal, given.data, data)
-    return model, X, data.y, groups, {"target": data.target, "task": data.kind}

@@ -11,7 +11,7 @@ import numpy as np
 
 from layerloop import describe, estimators
 from layerloop.cli import options as opt
-from layerloop.errors import InputError
+from layerloop.errors import InputError, SettingError
 from layerloop.metrics import METRICS
 from layerloop.table_files import learnable, read_table_file
 
@@ -79,6 +79,25 @@ def estimator_for(kind: str, given: argparse.Namespace) -> Any:
     made = make(**settings, epochs=given.epochs, random_state=given.seed)
     made.judge()
     return made
+
+
+def read_with_estimator(given: argparse.Namespace, terminal: Terminal) -> tuple[Any, ...]:
+    """Return estimator, rows, targets, groups or None, and what is said of them in JSON; say what the table holds.
+
+    Raises
+    ------
+    SettingError
+        The column of the groups is none beside the target.
+    """
+    data = read_learnable(given, terminal)
+    X, groups, column = data.X, None, getattr(given, "groups", None)
+    if column is not None:
+        if column not in X.names:
+            raise SettingError(f"--groups: {given.data} has no column {column!r} beside the target")
+        groups, X = [str(value) for value in X.column(column).values.tolist()], X.without(column)
+    model = estimator_for(data.kind, given)
+    say_learnable(terminal, given.data, data)
+    return model, X, data.y, groups, {"target": data.target, "task": data.kind}
 
 
 def columns_done(model: Any) -> list[dict[str, str]]:

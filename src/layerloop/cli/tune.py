@@ -49,7 +49,9 @@ def run(given: argparse.Namespace) -> int:
     if given.out is not None:
         check_place(given.out)
     with signals_as_interrupts():
-        model, X, y, facts, more = (_pictures if photos.is_folder(given.data) else _table)(given, terminal)
+        folder = photos.is_folder(given.data)
+        model, X, y, _, facts = (_pictures if folder else tables.read_with_estimator)(given, terminal)
+        model.set_params(time_limit=None)  # the limit is that of the search
         place = check_writable(given.out or free_place(Path(Path(given.data).resolve().name.split(".")[0] + ENDING)))
         metric = model.judge().name
 
@@ -59,7 +61,8 @@ def run(given: argparse.Namespace) -> int:
             terminal.advance(f"trial {row['trial'] + 1}/{given.trials}", share, f"best {describe.figure(best)}")
             terminal.say(f"trial {row['trial'] + 1}/{given.trials}  {words}  best {describe.figure(best)}")
 
-        options = {"trials": given.trials, "time_limit": given.time_limit, "seed": given.seed, **more}
+        options = {"trials": given.trials, "time_limit": given.time_limit, "seed": given.seed}
+        options |= {"space": estimators.photo_space} if folder else {}
         try:
             with terminal.bar():
                 found = tune(model, X, y, **options, progress=told)
@@ -68,7 +71,7 @@ def run(given: argparse.Namespace) -> int:
         hold_off()
         facts = {"data": given.data, **facts, "metric": found.metric}
         facts |= {"best": found.best, "validation": found.estimator.figures_}
-        _save(found.estimator, plain(facts), place, network=photos.is_folder(given.data))
+        _save(found.estimator, plain(facts), place, network=folder)
     if found.interrupted is not None:
         print("layerloop: stopped; the best so far is kept", file=sys.stderr)
     terminal.say_table(str(found))
@@ -78,18 +81,10 @@ def run(given: argparse.Namespace) -> int:
 
 
 def _pictures(given: argparse.Namespace, terminal: Terminal) -> tuple[Any, ...]:
-    """Return estimator, rows, targets, what is said of them in JSON, and where to search."""
+    """Return estimator, rows, targets, no groups, and what is said of them in JSON."""
     pictures = photos.read_pictures(given, terminal)
-    model = photos.estimator_for(pictures, given, photos.HELD_OUT).set_params(time_limit=None)
-    return model, pictures.X, pictures.y, {"target": None, "task": "classes"}, {"space": estimators.photo_space}
-
-
-def _table(given: argparse.Namespace, terminal: Terminal) -> tuple[Any, ...]:
-    """Return estimator, rows, targets, what is said of them in JSON, and nothing more."""
-    data = tables.read_learnable(given, terminal)
-    model = tables.estimator_for(data.kind, given).set_params(time_limit=None)
-    tables.say_learnable(terminal, given.data, data)
-    return model, data.X, data.y, {"target": data.target, "task": data.kind}, {}
+    model = photos.estimator_for(pictures, given, photos.HELD_OUT)
+    return model, pictures.X, pictures.y, None, {"target": None, "task": "classes"}
 
 
 def _save(model: Any, record: Any, place: Path, *, network: bool) -> None:
