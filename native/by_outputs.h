@@ -22,22 +22,23 @@ template <class T> class ByOutputs {
     }
 
     // For batches of at most `batch` rows.
-    ByOutputs(const Net &net, const Rule<T> &rule, size_t batch, size_t threads)
+    ByOutputs(Workspace<T> &space, const Net &net, const Rule<T> &rule, size_t batch, size_t threads)
         : layer_(net.layers.front()), rule_(rule), d_(layer_.n_in), out_(layer_.n_out), width_(width_for(layer_)),
           count_((out_ + width_ - 1) / width_), block_((d_ + 1) * width_),
           groups_(std::min(threads, std::min(count_, (size_t)Pool::TASKS))) {
-        for (Group &group : groups_) {
-            group.index = buffer<int32_t>(batch * d_ + ENTRY_ROOM), group.values = buffer<T>(batch * d_ + ENTRY_ROOM);
-            group.starts = buffer<size_t>(batch + 1), group.side = buffer<T>(batch * width_);
-            group.sums = buffer<T>(width_);
-        }
-        slopes_ = buffer<T>(count_ * block_);
+        space.by_outputs.lay_out([&](Room &room) {
+            for (Group &group : groups_) {
+                group.index = room.take<int32_t>(batch * d_ + ENTRY_ROOM);
+                group.values = room.take<T>(batch * d_ + ENTRY_ROOM);
+                group.starts = room.take<size_t>(batch + 1), group.side = room.take<T>(batch * width_);
+                group.sums = room.take<T>(width_);
+            }
+            slopes_ = room.take<T>(count_ * block_);
+            for (Kept &kept : kept_) kept.blocks = kept.flat(rule_) ? room.take<T>(count_ * block_) : nullptr;
+        });
+        for (Kept &kept : kept_)
+            if (kept.blocks) std::fill_n(kept.blocks, count_ * block_, (T)0);
         finite_.assign(count_, 1);
-        for (Kept &kept : kept_) {
-            if (!kept.flat(rule_)) continue;
-            kept.blocks = buffer<T>(count_ * block_);
-            std::fill_n(kept.blocks.get(), count_ * block_, (T)0);
-        }
         take();
     }
 
@@ -60,7 +61,7 @@ template <class T> class ByOutputs {
             for_stretches(i, [&](size_t s) {
                 gradient(space, count, s, groups_[i]);
                 T *w = kept_[0].block(s, block_), *u = kept_[1].block(s, block_), *v = kept_[2].block(s, block_);
-                table_of<T>(kernels()).step[rule_.kind](w, u, v, slopes_.get() + s * block_, block_, scalars);
+                table_of<T>(kernels()).step[rule_.kind](w, u, v, slopes_ + s * block_, block_, scalars);
                 finite_[s] = table_of<T>(kernels()).finite(w, block_);
             });
         });
@@ -80,19 +81,17 @@ template <class T> class ByOutputs {
     // The parameters or a slot.
     struct Kept {
         T *Rule<T>::*which;
-        Buffer<T> blocks;
+        T *blocks;
         T *flat(const Rule<T> &rule) const { return rule.*which; }
-        T *block(size_t s, size_t size) const { return blocks ? blocks.get() + s * size : nullptr; }
+        T *block(size_t s, size_t size) const { return blocks ? blocks + s * size : nullptr; }
     };
 
     // Stretches that one thread takes, and what it knows of the batch: the entries of row i from starts[i] on.
     struct Group {
-        Buffer<int32_t> index;
-        Buffer<T> values, side, sums;
-        Buffer<size_t> starts;
-        Entries<T> row(size_t i) const {
-            return {index.get() + starts[i], values.get() + starts[i], starts[i + 1] - starts[i]};
-        }
+        int32_t *index;
+        T *values, *side, *sums;
+        size_t *starts;
+        Entries<T> row(size_t i) const { return {index + starts[i], values + starts[i], starts[i + 1] - starts[i]}; }
     };
 
     const Layer &layer_;
@@ -100,7 +99,7 @@ template <class T> class ByOutputs {
     size_t d_, out_, width_, count_, block_;
     std::vector<Group> groups_;
     Kept kept_[3] = {{&Rule<T>::w, nullptr}, {&Rule<T>::u, nullptr}, {&Rule<T>::v, nullptr}};
-    Buffer<T> slopes_;
+    T *slopes_ = nullptr;
     std::vector<char> finite_;
 
     // Outputs of a stretch: whole cache lines, so that no two threads write to one, and enough stretches to share.
@@ -134,7 +133,7 @@ template <class T> class ByOutputs {
         for (size_t i = 0; i < b.n; ++i) {
             size_t at = group.starts[i];
             fetch_ahead(b, 0, b.n, i);
-            group.starts[i + 1] = at + pack_row(group.index.get() + at, group.values.get() + at, b, row_of(b, i));
+            group.starts[i + 1] = at + pack_row(group.index + at, group.values + at, b, row_of(b, i));
         }
     }
 
@@ -150,7 +149,7 @@ template <class T> class ByOutputs {
     void forward(Piece<T> &p, size_t s, Group &group) {
         const Table<T> &k = table_of<T>(kernels());
         const T *w = kept_[0].block(s, block_);
-        T factor = numbers_of<T>(layer_)[0], *t = p.t[0] + from(s) * p.n, *side = group.side.get();
+        T factor = numbers_of<T>(layer_)[0], *t = p.t[0] + from(s) * p.n, *side = group.side;
         for (size_t i = 0; i < p.n; ++i)
             entries_of<T>(kernels()).combine(side + i * live(s), w, group.row(p.from + i), live(s), width_);
         k.transpose(t, side, p.n, live(s));
@@ -172,7 +171,7 @@ template <class T> class ByOutputs {
 
     void gradient(Workspace<T> &space, size_t count, size_t s, Group &group) {
         const Table<T> &k = table_of<T>(kernels());
-        T *g = slopes_.get() + s * block_, *sums = group.sums.get(), *side = group.side.get();
+        T *g = slopes_ + s * block_, *sums = group.sums, *side = group.side;
         T factor = numbers_of<T>(layer_)[0];
         std::memset(g, 0, block_ * sizeof(T));
         for (size_t q = 0; q < count; ++q) {

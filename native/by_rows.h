@@ -14,9 +14,13 @@ template <class T> class ByRows {
         for (size_t i = 0; i < net.layers.size(); ++i)
             taken_.push_back(several && (i || first) && goes_by_rows(net.layers[i], batch));
         if (!any()) return;
-        size_t total = lay_out(rows, nullptr);
-        if (total > space.sides_size) space.sides = buffer<T>(total), space.sides_size = total;
-        lay_out(rows, space.sides.get());
+        space.by_rows.lay_out([&](Room &room) {
+            for (size_t i = 0; i < taken_.size(); ++i) {
+                if (!taken_[i]) continue;
+                sides_[i].z = room.take<T>(rows * net.layers[i].n_in);
+                sides_[i].d = room.take<T>(rows * net.layers[i].n_out + ROOM);
+            }
+        });
         add_stretches();
         share_out(batch);
     }
@@ -49,18 +53,6 @@ template <class T> class ByRows {
     std::vector<bool> taken_;
     std::vector<Stretch> stretches_;
     std::vector<size_t> begins_;  // the first stretch of each task, and behind the last
-
-    size_t lay_out(size_t rows, T *memory) {
-        size_t total = 0;
-        auto take = [&](size_t width) {
-            T *at = memory ? memory + total : nullptr;
-            total += (rows * width + ROOM + LINE - 1) / LINE * LINE;
-            return at;
-        };
-        for (size_t i = 0; i < taken_.size(); ++i)
-            if (taken_[i]) sides_[i].z = take(net_.layers[i].n_in), sides_[i].d = take(net_.layers[i].n_out);
-        return total;
-    }
 
     void add_stretches() {
         for (size_t i = 0; i < taken_.size(); ++i) {

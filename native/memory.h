@@ -30,6 +30,29 @@ template <class T> Buffer<T> buffer(size_t count) {
     return Buffer<T>((T *)p, Free{align});
 }
 
+// Memory that is kept between calls, handed out array by array, each on a cache line of its own.
+class Room {
+  public:
+    // Calls lay(room) twice: to count, when what it takes is null, and to place.
+    template <class F> void lay_out(F &&lay) {
+        base_ = nullptr, used_ = 0;
+        lay(*this);
+        if (used_ > size_) memory_ = buffer<char>(used_), size_ = used_;
+        base_ = memory_.get(), used_ = 0;
+        lay(*this);
+    }
+    template <class T> T *take(size_t count) {
+        char *at = base_ ? base_ + used_ : nullptr;
+        used_ += (count * sizeof(T) + LINE - 1) / LINE * LINE;
+        return (T *)at;
+    }
+
+  private:
+    Buffer<char> memory_;
+    char *base_ = nullptr;
+    size_t size_ = 0, used_ = 0;
+};
+
 inline void fetch(const void *start, size_t bytes) {
 #if defined(__GNUC__)
     for (size_t at = 0; at < bytes; at += LINE) __builtin_prefetch((const char *)start + at);

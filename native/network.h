@@ -232,8 +232,8 @@ template <class T> struct Workspace {
     Buffer<T> kept;  // room for the running statistics
     size_t rows = 0;
     Columns<T> columns;  // of a batch of sparse rows, with the gradient in its first layer
-    Buffer<T> slopes, sides;
-    size_t sides_size = 0;
+    Buffer<T> slopes;
+    Room by_rows, by_outputs;  // of the classes of those names
 
     // Makes room for batches of n rows; to be called anew for a smaller batch, whose fewer pieces may be longer.
     void reserve(const Net &net, size_t n) {

@@ -45,7 +45,7 @@ template <class T> struct Steps {
         : space(space), pool(pool), rule(rule), around(around) {
         bool zeros = mostly_zeros(space, b, all);
         if (zeros && !around.used && ByOutputs<T>::suits(b.net, batch))
-            first.emplace(b.net, rule, std::min(batch, rows), (size_t)pool.threads());
+            first.emplace(space, b.net, rule, std::min(batch, rows), (size_t)pool.threads());
         if (around.bounds_norm()) return;
         by_rows.emplace(space, b.net, batch, std::min(batch, rows), !zeros);
         if (by_rows->any()) b.sides = by_rows->sides();
