@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from layerloop.decision import says_yes
 from layerloop.vocabulary import onecold, softmax
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ def answer_of(m: Chain, output: NDArray[Any], kind: str) -> dict[str, Any]:
     if kind == "labels":
         names = m.classes or tuple(map(str, range(len(output))))
         shares = dict(zip(names, output.tolist(), strict=True))
-        return {"prediction": [name for name, share in shares.items() if share > 0.5], "probabilities": shares}
+        return {"prediction": [name for name, share in shares.items() if says_yes(share)], "probabilities": shares}
     if len(output) == 1:  # a single yes or no
         output = np.concatenate([1 - output, output])
     names = m.classes or tuple(map(str, range(len(output))))

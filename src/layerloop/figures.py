@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from layerloop.decision import EVEN, says_yes
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -41,9 +43,9 @@ def _of_classes(outputs: Floats, targets: NDArray[np.generic], weights: Weights)
     return float(np.average(outputs.argmax(axis=1) == labels, weights=weights))
 
 
-def _of_shares(threshold: float, outputs: Floats, targets: NDArray[np.generic], weights: Weights) -> float:
-    """The share of entries on the right side of the threshold, over all outputs alike; 1/2 counts as yes."""
-    right = (outputs >= threshold) == (targets.astype(np.float64) >= 0.5)
+def _of_shares(even: float, outputs: Floats, targets: NDArray[np.generic], weights: Weights) -> float:
+    """The share of entries on the right side of an even chance, over all outputs alike."""
+    right = says_yes(outputs, even) == says_yes(targets.astype(np.float64))
     return float(np.average(right.mean(axis=1), weights=weights))
 
 
@@ -60,7 +62,7 @@ FIGURES: Mapping[tuple[str, bool], Callable[[Floats, NDArray[np.generic], Weight
     {
         ("classes", False): _of_classes,
         ("classes", True): _of_classes,
-        ("shares", False): partial(_of_shares, 0.5),
+        ("shares", False): partial(_of_shares, EVEN),
         ("shares", True): partial(_of_shares, 0.0),
         ("values", False): _r2,
     }

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from layerloop.decision import says_yes
 from layerloop.errors import SettingError, look_up
 
 if TYPE_CHECKING:
@@ -121,8 +122,8 @@ METRICS: Mapping[str, Metric] = {
 
 
 def _judged(figure: Callable[[NDArray[Any], NDArray[Any]], float]) -> Figure:
-    """Return a figure of labels that looks at which are said to be there, those of more than one half."""
-    return lambda y, p, _: figure(y, (p > 0.5).astype(np.int64))
+    """Return a figure of labels that looks at which are said to be there, those that are more likely than not."""
+    return lambda y, p, _: figure(y, says_yes(p).astype(np.int64))
 
 
 def _f1_of_labels(average: str) -> Callable[[NDArray[Any], NDArray[Any]], float]:

@@ -13,6 +13,7 @@ from layerloop import describe, optim
 from layerloop.arraylike import Samples, as_array
 from layerloop.csr import Csr
 from layerloop.data.weights import checked_weights, normalised
+from layerloop.decision import likeliest
 from layerloop.engine import Rows, kept, make_engine
 from layerloop.errors import InputError, LabelError, NetworkError, ShapeError, did_you_mean, expect
 from layerloop.figures import figures_of
@@ -613,17 +614,6 @@ def accuracy(m: Chain, X: Samples, y: ArrayLike) -> float:
     return float(np.mean(likeliest(m(rows)) == labels))
 
 
-def likeliest(outputs: Floats) -> NDArray[np.intp]:
-    """Return the class of each row of outputs: the largest, or whether a single one is above 1/2.
-
-    Examples
-    --------
-    >>> likeliest(np.array([[0.2, 0.8], [0.9, 0.1]])).tolist(), likeliest(np.array([[0.2], [0.9]])).tolist()
-    ([1, 0], [0, 1])
-    """
-    return outputs.argmax(axis=1) if outputs.shape[1] > 1 else (outputs[:, 0] > 0.5).astype(np.intp)
-
-
 def evaluate(
     m: Chain, X: Samples, y: ArrayLike, loss: AnyLoss = crossentropy, *, weights: ArrayLike | None = None
 ) -> dict[str, float]:
@@ -631,8 +621,8 @@ def evaluate(
 
     `loss` is the mean loss per sample; beside it stands `accuracy` where the loss is a cross-entropy, and `r2`
     (1 - sum (y - yhat)^2 / sum (y - mean y)^2, NaN for constant y) where it is mse, mae or huber. For a binary
-    cross-entropy accuracy is the share of entries on the right side of 1/2. With weights (n,) every
-    mean is a weighted one.
+    cross-entropy accuracy is the share of entries on the right side of 1/2, which is itself a no. With weights (n,)
+    every mean is a weighted one.
 
     Examples
     --------

@@ -17,6 +17,7 @@ from layerloop.cli import options as opt
 from layerloop.cli.terminal import Terminal
 from layerloop.data import image_text, read_csv_rows, read_rows, write_csv
 from layerloop.data.sparse_files import SVMLIGHT
+from layerloop.decision import says_yes
 from layerloop.errors import InputError, SettingError
 from layerloop.estimators.answers import by_output
 from layerloop.losses import spec_of
@@ -149,7 +150,7 @@ def _columns(m: Chain, answers: list[dict[str, Any]], outputs: Any) -> dict[str,
         return {"prediction": [answer["prediction"] for answer in answers]}
     loss = opt.loss_of(m)
     levels = spec_of(loss)["levels"] if loss.startswith("quantile") else ()
-    found = by_output(*(((outputs > 0.5).astype(int), m.classes) if kind == "labels" else (outputs, levels)))
+    found = by_output(*((says_yes(outputs).astype(int), m.classes) if kind == "labels" else (outputs, levels)))
     return {name: column.tolist() for name, column in found.items()}
 
 

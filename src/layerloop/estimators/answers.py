@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from layerloop.decision import says_yes
 from layerloop.errors import LabelError, ShapeError
 from layerloop.metrics import all_figures
 
@@ -50,7 +51,7 @@ def columns_of_answers(model: Any, X: Any) -> dict[str, NDArray[Any]]:
     classes = np.asarray(model.classes_)
     shares = {f"probability_{name}": p[:, k] for k, name in enumerate(classes)}
     if kind_of_estimator(model) == "labels":
-        return by_output((p > 0.5).astype(int), classes.tolist()) | shares
+        return by_output(says_yes(p).astype(int), classes.tolist()) | shares
     return {"prediction": classes[p.argmax(axis=1)], **shares}
 
 
@@ -85,7 +86,7 @@ def answers_of(model: Any, X: Any) -> list[dict[str, Any]]:
     classes, shares = model.classes_.tolist(), np.asarray(model.predict_proba(X)).tolist()
     named = [dict(zip(map(str, classes), p, strict=True)) for p in shares]
     if kind_of_estimator(model) == "labels":
-        several = ([name for name, share in zip(classes, p, strict=True) if share > 0.5] for p in shares)
+        several = ([name for name, share in zip(classes, p, strict=True) if says_yes(share)] for p in shares)
         return [{"prediction": some, "probabilities": of} for some, of in zip(several, named, strict=True)]
     likeliest = (classes[p.index(max(p))] for p in shares)
     return [

@@ -216,7 +216,7 @@ class MLPClassifier(ClassifierMixin, BaseMLP):
         -------
         ndarray of shape (n_samples,) or (n_samples, n_labels)
         """
-        outputs = self._outputs(X)
+        outputs = self._outputs(X)  # of a yes or no scikit-learn's binariser decides: yes above 1/2, as `decision`
         if outputs.shape[1] == 1:
             return np.asarray(self._label_binarizer.inverse_transform(outputs.ravel()))
         if kind_of(self._label_binarizer) == "multilabel":

@@ -11,6 +11,7 @@ from sklearn.metrics import check_scoring, r2_score
 
 from layerloop.csr import as_csr, is_sparse
 from layerloop.data.weights import normalised
+from layerloop.decision import says_yes
 from layerloop.engine import Rows
 from layerloop.errors import SettingError
 from layerloop.prediction import blocks
@@ -101,5 +102,5 @@ def score_of(Y: NDArray[Any], outputs: Floats, weights: NDArray[Any] | None, *, 
     if not classes:
         return float(r2_score(Y, outputs, sample_weight=weights))
     several = Y.ndim == 2
-    right = ((outputs > 0.5) == Y.astype(bool)).all(axis=1) if several else outputs.argmax(axis=1) == Y
+    right = (says_yes(outputs) == Y.astype(bool)).all(axis=1) if several else outputs.argmax(axis=1) == Y
     return float(np.average(right, weights=weights))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from layerloop.decision import says_yes
 from layerloop.errors import LabelError, ShapeError
 from layerloop.inspection import outcomes
 from layerloop.inspection.intervals import Figure, bootstrapped, share
@@ -132,7 +133,7 @@ def _of_labels(model: Any, subject: Subject, P: NDArray[np.float64], y: ArrayLik
     if true.shape != P.shape or not np.isin(true, (0, 1)).all():
         raise LabelError(f"a report wants {K} labels a row, each 0 or 1, got y of shape {true.shape}")
     names = subject.classes if len(subject.classes) == K else tuple(map(str, range(K)))
-    said, true = (P > 0.5).astype(int), true.astype(int)
+    said, true = says_yes(P).astype(int), true.astype(int)
     counts = [outcomes.confusion(said[:, k], true[:, k], 2) for k in range(K)]
     return {
         "classes": list(names),
@@ -146,7 +147,7 @@ def _of_labels(model: Any, subject: Subject, P: NDArray[np.float64], y: ArrayLik
 
 
 def _label_figures(P: NDArray[np.float64], true: NDArray[np.int64], seed: int) -> list[Figure]:
-    wrong = (P > 0.5) != true
+    wrong = says_yes(P) != true
     own = np.maximum(np.where(true == 1, P, 1 - P), np.finfo(np.float64).tiny)
     found = all_figures("labels", true, P)
     return [
@@ -160,14 +161,15 @@ def _label_figures(P: NDArray[np.float64], true: NDArray[np.int64], seed: int) -
 
 def _worst_labels(P: NDArray[np.float64], true: NDArray[np.int64], names: Sequence[str]) -> list[dict[str, Any]]:
     """Return the rows with a wrong label, the most confident of all wrong ones first."""
-    sure = np.where((P > 0.5) != true, np.abs(P - 0.5) + 0.5, 0.0)
+    said = says_yes(P)
+    sure = np.where(said != true, np.abs(P - 0.5) + 0.5, 0.0)
     order = np.argsort(-sure.max(axis=1), kind="stable")[:ROWS]
 
     def named(row: NDArray[Any]) -> str:
         return ", ".join(name for name, there in zip(names, row, strict=True) if there) or "none"
 
     return [
-        {"row": int(i), "label": named(true[i]), "predicted": named(P[i] > 0.5), "probability": float(sure[i].max())}
+        {"row": int(i), "label": named(true[i]), "predicted": named(said[i]), "probability": float(sure[i].max())}
         for i in order
         if sure[i].any()
     ]

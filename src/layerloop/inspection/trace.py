@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from layerloop import describe
+from layerloop.decision import likeliest
 from layerloop.errors import InputError
 from layerloop.gradient_check import Finding, check_gradient, notes_net, seen_by_notes, target_row
 from layerloop.inspection.norms import norm
@@ -164,8 +165,8 @@ class Trace(Loops):
             "y": self.y.tolist(),
             "outputs": outputs.tolist(),
             "classes": list(names) if classes else [],
-            "label": names[_place(self.y, yes_or_no)] if one else None,
-            "predicted": names[_place(outputs, yes_or_no)] if classes else None,
+            "label": names[likeliest(self.y[np.newaxis])[0]] if one else None,
+            "predicted": names[likeliest(outputs[np.newaxis])[0]] if classes else None,
             "columns": list(inputs.columns),
             "image": None if inputs.image is None else list(inputs.image),
         }
@@ -194,11 +195,6 @@ class Trace(Loops):
 
     def __repr__(self) -> str:
         return f"Trace of {repr(self.chain).partition('  #')[0]}: loss {describe.figure(self.value_of_loss)}"
-
-
-def _place(values: Array, yes_or_no: bool) -> int:
-    """Return the place of the largest entry or, of a single yes or no, whether it is more likely than not."""
-    return int(values[0] >= 0.5) if yes_or_no else int(values.argmax())
 
 
 @dataclass(frozen=True)

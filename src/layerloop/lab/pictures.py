@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from layerloop.decision import likeliest
 from layerloop.inspection import kind_of, outcomes
-from layerloop.network import class_indices, likeliest, params
+from layerloop.network import class_indices, params
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
