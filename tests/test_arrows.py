@@ -32,8 +32,8 @@ LEVELS: tuple[tuple[str, ...], ...] = (
 )
 FOLDERS: dict[str, tuple[str, ...]] = {
     "maths": (
-        *("activations", "heads", "losses", "jacobians", "kind", "affine", "normal", "columns", "layers", "loops"),
-        *("checks", "__init__"),
+        *("activations", "heads", "losses", "jacobians", "kind", "affine", "normal", "columns", "layers", "net"),
+        *("loops", "batches", "checks", "__init__"),
     ),
     "optim": ("ranges", "schedules", "state", "rules", "adjusted", "table", "__init__"),
     "data": (

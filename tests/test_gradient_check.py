@@ -15,7 +15,8 @@ from layerloop.errors import LabelError, SettingError, ShapeError
 from layerloop.gradient_check import check_gradient, notes_net
 from layerloop.layers import ACTIVATIONS
 from layerloop.losses import spec_of
-from layerloop.maths.loops import h_x, parameters
+from layerloop.maths.loops import h_x
+from layerloop.maths.net import parameters
 from layerloop.settings import FLOATS
 
 X = np.array([0.3, -0.7, 1.1])

@@ -16,9 +16,10 @@ from layerloop.maths.checks import GradientCheck
 from layerloop.maths.checks import check_gradient as check_loops
 from layerloop.maths.layers import LAYERS
 from layerloop.maths.layers import Residual as AroundNotes
-from layerloop.maths.loops import Net, gradient, parameters
+from layerloop.maths.loops import gradient
 from layerloop.maths.losses import Loss as OneSampleLoss
 from layerloop.maths.losses import loss_named
+from layerloop.maths.net import Net, parameters
 from layerloop.network import AnyLoss, Chain, check_codes, make_plan, targets_for, value_and_gradient
 from layerloop.preprocessing import as_rows
 from layerloop.vocabulary import crossentropy

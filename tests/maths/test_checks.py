@@ -18,7 +18,8 @@ from layerloop.maths.checks import (
     kink_distance,
     random_direction_identity,
 )
-from layerloop.maths.loops import Net, gradient, notes, program, size
+from layerloop.maths.loops import gradient
+from layerloop.maths.net import Net, notes, program, size
 
 
 @pytest.fixture(autouse=True)

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from layerloop.errors import NetworkError, ShapeError, UnknownNameError
 from layerloop.maths.activations import ACTIVATIONS, sigma
+from layerloop.maths.batches import mean_f, mean_gradient
 from layerloop.maths.checks import central_differences, check_gradient, complex_step, kink_distance
 from layerloop.maths.heads import HEADS, softmax
 from layerloop.maths.jacobians import append_one, rows
@@ -31,7 +32,6 @@ from layerloop.maths.layers import (
     split,
 )
 from layerloop.maths.loops import (
-    Net,
     backward_loop,
     f,
     f_fused,
@@ -41,15 +41,10 @@ from layerloop.maths.loops import (
     gradient_fused,
     h_x,
     loops,
-    mean_f,
-    mean_gradient,
-    notes,
-    parameters,
-    program,
     scores,
-    size,
 )
 from layerloop.maths.losses import FUSED, LOSSES, Loss
+from layerloop.maths.net import Net, notes, parameters, program, size
 
 drawn = settings(derandomize=True, deadline=None, max_examples=40)
 # The binary cross-entropy wants outputs below 1, which those of exp are not. A softmax of exponentials is 1 to the last

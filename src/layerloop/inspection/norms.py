@@ -18,7 +18,7 @@ from layerloop.maths.layers import Blocks
 if TYPE_CHECKING:
     from layerloop.maths.activations import Array
     from layerloop.maths.kind import Layer
-    from layerloop.maths.loops import Net
+    from layerloop.maths.net import Net
 
 DENSE = 4_000_000  # numbers of a matrix that is formed to be measured: 32 MB
 
@@ -61,7 +61,7 @@ def head_norm(net: Net, scores: Array) -> float:
 
     Examples
     --------
-    >>> from layerloop.maths.loops import Net
+    >>> from layerloop.maths.net import Net
     >>> head_norm(Net((2,), (), head="identity"), np.zeros(2)) == math.sqrt(2)
     True
     """

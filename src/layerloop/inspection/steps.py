@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
     from layerloop.maths.activations import Array
     from layerloop.maths.kind import Layer
-    from layerloop.maths.loops import Backward, Forward, Net
+    from layerloop.maths.loops import Backward, Forward
+    from layerloop.maths.net import Net
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from layerloop.inspection.subject import kind_of, loss_of, subject_of
 from layerloop.inspection.trace_text import trace_html, trace_text
 from layerloop.losses import LossSpec
 from layerloop.maths.checks import central_differences
-from layerloop.maths.loops import Net, backward_from_scores, backward_loop, f, forward_loop
+from layerloop.maths.loops import backward_from_scores, backward_loop, f, forward_loop
 from layerloop.maths.losses import FUSED
 from layerloop.network import AnyLoss, Chain, make_plan
 from layerloop.settings import whole
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from layerloop.arraylike import Samples
     from layerloop.maths.activations import Array
     from layerloop.maths.loops import Backward, Forward
+    from layerloop.maths.net import Net
 
 SMALL = 1_000  # numbers of a matrix, a p_i or a w_i that a plain dict holds without being asked
 MANY = 200  # entries of each w_i that are checked by default: a few tenths of a second for the notes' network

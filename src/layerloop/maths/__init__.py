@@ -44,6 +44,7 @@ from layerloop.maths.activations import (
     tanh,
     tanh_prime,
 )
+from layerloop.maths.batches import for_training, mean_f, mean_gradient, moved_statistics
 from layerloop.maths.checks import (
     GradientCheck,
     central_differences,
@@ -89,25 +90,16 @@ from layerloop.maths.layers import LAYERS
 from layerloop.maths.loops import (
     Backward,
     Forward,
-    Net,
     backward_from_scores,
     backward_loop,
     f,
     f_fused,
-    for_training,
     forward_loop,
     gradient,
     gradient_as_printed,
     gradient_fused,
     h_x,
-    mean_f,
-    mean_gradient,
-    moved_statistics,
-    notes,
-    parameters,
-    program,
     scores,
-    size,
 )
 from layerloop.maths.losses import (
     FUSED,
@@ -138,6 +130,7 @@ from layerloop.maths.losses import (
     smoothed,
     softmax_crossentropy,
 )
+from layerloop.maths.net import Net, notes, parameters, program, size
 
 __all__ = [
     "ACTIVATIONS",

@@ -19,7 +19,8 @@ from layerloop.errors import NetworkError, SettingError, ShapeError, look_up
 from layerloop.maths.affine import Dense
 from layerloop.maths.heads import as_vector
 from layerloop.maths.layers import Blocks, split
-from layerloop.maths.loops import f, forward_loop, gradient, parameters, size
+from layerloop.maths.loops import f, forward_loop, gradient
+from layerloop.maths.net import parameters, size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from layerloop.maths.activations import Array
-    from layerloop.maths.loops import Net
+    from layerloop.maths.net import Net
 
 CENTRAL_STEP = float(np.finfo(np.float64).eps ** (1 / 3))  # balances the two errors, about 6e-6
 COMPLEX_STEP = 1e-20  # its square vanishes beside 1, and nothing is subtracted, so smaller is not worse
@@ -297,7 +298,7 @@ def kink_distance(net: Net, w: ArrayLike, x: ArrayLike) -> tuple[float, str]:
 
     Examples
     --------
-    >>> from layerloop.maths.loops import Net
+    >>> from layerloop.maths.net import Net
     >>> kink_distance(Net((1, 2), ("relu",), "softmax"), [1.0, 0.0, 0.0, -0.25], [1.0])
     (0.25, 'layer 1, row 2')
     """
@@ -355,7 +356,7 @@ def check_gradient(
 
     Examples
     --------
-    >>> from layerloop.maths.loops import notes, size
+    >>> from layerloop.maths.net import notes, size
     >>> net = notes(3, [2], 3)
     >>> check = check_gradient(net, np.linspace(-1, 1, size(net)), [1.0, 0.0, -1.0], [0, 1, 0])
     >>> check.passed, check.method, check.checked

@@ -1,4 +1,4 @@
-"""The network, its forward loop and its backward loop, one sample at a time (notes, sections 7.1 and 7.2).
+"""The forward loop and the backward loop, one sample at a time (notes, sections 7.1 and 7.2).
 
 Letters, one-based as in the notes; L layers with parameters, layer L+1 is the head, then comes the loss:
 
@@ -14,39 +14,23 @@ Layers may be of any kind of :data:`layerloop.maths.layers.LAYERS`; w_i is then 
 own Jacobians. Behind `Members` of k a sample is k blocks, n_i counts them all, and head and loss take block by block:
 the output is the mean of the blocks' outputs, f the mean of their losses (TabM, arXiv 2410.24210).
 
-Two readings of the chapter stand side by side. :func:`notes` follows the formulas: sigma on every layer, the
-last included, and the modified softmax of K-1 scores; these are > 0 while class K has score 0, so class K is
-never predicted. :func:`program` follows the notes' Flux code: no activation on the last layer, softmax of K
-scores.
-
 Exact first, shortcut second: :func:`gradient` is the literal loop, q_{L+2} = -y / z_{L+2} and then B_{L+1}^T, and
 so holds infinities or NaN when a probability underflows; :func:`gradient_fused` starts from g - y, always finite.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
-from operator import index
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from layerloop.errors import NetworkError, ShapeError, look_up
-from layerloop.maths.activations import ACTIVATIONS, as_numbers
-from layerloop.maths.affine import Dense
+from layerloop.errors import NetworkError
+from layerloop.maths.activations import as_numbers
 from layerloop.maths.heads import HEADS, as_vector
 from layerloop.maths.kind import block_diagonal
-from layerloop.maths.layers import (
-    Members,
-    backward_batch,
-    by_blocks,
-    check_widths,
-    forward_batch,
-    in_training,
-    moved,
-    split,
-)
-from layerloop.maths.losses import FUSED, LOSSES, Loss
+from layerloop.maths.losses import FUSED
+from layerloop.maths.net import loss_of, own_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,197 +38,14 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from layerloop.maths.activations import Array
-    from layerloop.maths.kind import Layer
-
-
-@dataclass(frozen=True)
-class Net:
-    """A feedforward network as plain data; the parameters are a vector w of their own.
-
-    `Net(widths, activations)` has the notes' dense layers; :meth:`Net.of` takes layers of any kind.
-
-    Attributes
-    ----------
-    widths : tuple of int
-        (n_1, ..., n_{L+1}); a single width is a network without layers, L = 0.
-    activations : tuple of str
-        One row of ACTIVATIONS for each layer 1..L; "identity" for a layer that has none.
-    head : str
-        Row of HEADS; the modified softmax has one output more than scores.
-    loss : str or Loss
-        Row of LOSSES, or a pair of functions (value, gradient) of (z_{L+2}, y).
-    layers : tuple of Layer
-        The layers as maps of whole samples: behind `Members` each acts on its k blocks.
-
-    Raises
-    ------
-    NetworkError
-        When widths and activations, or layers, do not fit together.
-    UnknownNameError
-        When a name is in no table.
-
-    Examples
-    --------
-    >>> net = Net((4, 3, 2), ("tanh", "identity"), head="softmax")
-    >>> net.L, net.K, size(net)
-    (2, 2, 23)
-    """
-
-    widths: tuple[int, ...]
-    activations: tuple[str, ...]
-    head: str = "modified_softmax"
-    loss: str | Loss = "crossentropy"
-    layers: tuple[Layer, ...] = field(default=(), repr=False)
-
-    def __post_init__(self) -> None:
-        # The one place where a frozen field is set: lists become tuples, a pair of functions becomes a Loss.
-        object.__setattr__(self, "widths", tuple(index(n) for n in self.widths))
-        object.__setattr__(self, "activations", tuple(self.activations))
-        if not isinstance(self.loss, str):
-            object.__setattr__(self, "loss", _own_loss(self.loss))
-        _check(self)
-        object.__setattr__(self, "layers", tuple(self.layers) or _dense_layers(self))
-
-    @classmethod
-    def of(cls, layers: Sequence[Layer], head: str = "modified_softmax", loss: str | Loss = "crossentropy") -> Net:
-        """Return the network of these layers, at least one.
-
-        Examples
-        --------
-        >>> from layerloop.maths.layers import LayerNorm
-        >>> net = Net.of([Dense(4, 3, "tanh"), LayerNorm(3), Dense(3, 2, "identity")], "softmax")
-        >>> net.widths, size(net)
-        ((4, 3, 3, 2), 29)
-        """
-        maps = by_blocks(layers)
-        if not maps:
-            raise NetworkError("layers: expected at least one; Net((n,), ()) is a network without layers")
-        check_widths(maps)
-        names = tuple(getattr(layer, "activation", "identity") for layer in layers)
-        return cls((maps[0].takes, *(layer.gives for layer in maps)), names, head, loss, maps)
-
-    @property
-    def L(self) -> int:
-        """Number of layers before the head."""
-        return len(self.activations)
-
-    @property
-    def k(self) -> int:
-        """How many networks it is behind `Members`; 1 without."""
-        return next((layer.members for layer in self.layers if isinstance(layer, Members)), 1)
-
-    @property
-    def K(self) -> int:
-        """Number of outputs of the head, the length of y."""
-        return self.widths[-1] // self.k + HEADS[self.head].extra
-
-
-def _dense_layers(net: Net) -> tuple[Layer, ...]:
-    sizes = zip(net.widths[:-1], net.widths[1:], net.activations, strict=True)
-    return tuple(Dense(n, m, name) for n, m, name in sizes)
-
-
-def _own_loss(pair: object) -> Loss:
-    if not isinstance(pair, tuple) or len(pair) != 2 or not all(callable(part) for part in pair):
-        raise NetworkError("loss: expected a name or a pair of functions (value, gradient) of (z, y)")
-    return Loss(*pair)
-
-
-def _check(net: Net) -> None:
-    if not net.widths or min(net.widths) < 1:
-        raise NetworkError(f"widths: expected n_1, ..., n_(L+1), all at least 1, got {net.widths}")
-    if len(net.activations) != len(net.widths) - 1:
-        raise NetworkError(
-            f"{len(net.widths)} widths {net.widths} make {len(net.widths) - 1} layers, "
-            f"but there are {len(net.activations)} activations; give one for each layer"
-        )
-    for name in net.activations:
-        look_up(ACTIVATIONS, name, "activation")
-    look_up(HEADS, net.head, "head")
-    if isinstance(net.loss, str):
-        look_up(LOSSES, net.loss, "loss")
-
-
-def _widths(d: int, hidden: Sequence[int], last: int) -> tuple[int, ...]:
-    if last < 1:
-        raise NetworkError("K: a classifier needs at least 2 classes")
-    return (d, *hidden, last)
-
-
-def notes(d: int, hidden: Sequence[int], K: int) -> Net:
-    """Return the reading "notes": sigma on every layer, the last included, and K-1 scores (section 7.1).
-
-    All scores lie in (0, 1) while class K has score 0, so class K is never predicted, whatever w is.
-
-    Examples
-    --------
-    >>> notes(784, [32], 10)
-    Net(widths=(784, 32, 9), activations=('sigmoid', 'sigmoid'), head='modified_softmax', loss='crossentropy')
-    """
-    widths = _widths(d, hidden, K - 1)
-    return Net(widths, ("sigmoid",) * (len(widths) - 1), "modified_softmax", "crossentropy")
-
-
-def program(d: int, hidden: Sequence[int], K: int) -> Net:
-    """Return the reading "program": no activation on the last layer and softmax of K scores (section 7.3).
-
-    Examples
-    --------
-    >>> program(784, [32], 10)
-    Net(widths=(784, 32, 10), activations=('sigmoid', 'identity'), head='softmax', loss='crossentropy')
-    """
-    widths = _widths(d, hidden, K if K > 1 else 0)
-    return Net(widths, ("sigmoid",) * len(hidden) + ("identity",), "softmax", "crossentropy")
-
-
-def _sizes(net: Net) -> list[int]:
-    """Return r_1, ..., r_L; r_i = n_{i+1} (n_i + 1) for a dense layer."""
-    return [layer.size for layer in net.layers]
-
-
-def size(net: Net) -> int:
-    """Return the length of w, sum_i r_i, r_i = n_{i+1} (n_i + 1) for a dense layer.
-
-    Examples
-    --------
-    >>> size(program(784, [32], 10))
-    25450
-    """
-    return sum(_sizes(net))
-
-
-def parameters(net: Net, w: ArrayLike) -> dict[int, Array]:
-    """Return {i: W_i}, one-based views of w = (w_1; ...; w_L); of a layer that is not dense, its vector w_i.
-
-    Raises
-    ------
-    ShapeError
-        When w is not a vector of length size(net).
-
-    Examples
-    --------
-    >>> parameters(Net((1, 2), ("identity",)), [1.0, 2.0, 3.0, 4.0])
-    {1: array([[1., 2.],
-           [3., 4.]])}
-    """
-    parts = zip(net.layers, split(net.layers, w), strict=True)
-    return {i: layer.shaped(w_i) for i, (layer, w_i) in enumerate(parts, start=1)}
-
-
-def _own(net: Net, w: ArrayLike) -> dict[int, tuple[Layer, Array]]:
-    """Return {i: (layer i, w_i)}."""
-    return dict(enumerate(zip(net.layers, split(net.layers, w), strict=True), start=1))
-
-
-def _loss(net: Net) -> Loss:
-    return LOSSES[net.loss] if isinstance(net.loss, str) else net.loss
+    from layerloop.maths.net import Net
 
 
 @np.errstate(under="ignore", over="ignore", invalid="ignore")
 def _layers(net: Net, w: ArrayLike, x: ArrayLike) -> tuple[dict[int, Array], dict[int, Array]]:
     """Return z_1..z_{L+1} and the pre-activations t_1..t_L."""
     z, t = {1: as_vector(x, "x", net.widths[0])}, {}
-    for i, (layer, w_i) in _own(net, w).items():
+    for i, (layer, w_i) in own_parameters(net, w).items():
         t[i] = layer.t(w_i, z[i])
         z[i + 1] = layer.g(w_i, z[i])
     return z, t
@@ -255,25 +56,25 @@ def _by_member(net: Net, z: Array) -> list[Array]:
     return np.split(z, net.k)
 
 
-def _outputs(net: Net, scores: Array) -> Array:
+def outputs_of(net: Net, scores: Array) -> Array:
     """Return z_{L+2}: the head of each block, one behind another."""
     return np.concatenate([HEADS[net.head].f(block) for block in _by_member(net, scores)])
 
 
-def _value(net: Net, outputs: Array, y: ArrayLike) -> float:
+def value_of(net: Net, outputs: Array, y: ArrayLike) -> float:
     """Return z_{L+3}, the mean of the blocks' losses."""
     y = as_vector(y, "y", net.K)
-    values = [_loss(net).value(block, y) for block in _by_member(net, outputs)]
+    values = [loss_of(net).value(block, y) for block in _by_member(net, outputs)]
     return sum(values) / net.k if net.k > 1 else values[0]
 
 
-def _back_from_loss(net: Net, outputs: Array, y: ArrayLike) -> Array:
+def back_from_loss(net: Net, outputs: Array, y: ArrayLike) -> Array:
     """Return q_{L+2}, of each block its gradient over k."""
     y = as_vector(y, "y", net.K)
-    return np.concatenate([_loss(net).gradient(block, y) for block in _by_member(net, outputs)]) / net.k
+    return np.concatenate([loss_of(net).gradient(block, y) for block in _by_member(net, outputs)]) / net.k
 
 
-def _back_from_head(net: Net, scores: Array, q: Array) -> Array:
+def back_from_head(net: Net, scores: Array, q: Array) -> Array:
     """Return q_{L+1} = B_{L+1}^T q_{L+2}, block by block without the dense matrix."""
     pairs = zip(_by_member(net, scores), _by_member(net, q), strict=True)
     return np.concatenate([HEADS[net.head].vjp(block, q_j) for block, q_j in pairs])
@@ -291,10 +92,11 @@ def h_x(net: Net, w: ArrayLike, x: ArrayLike) -> Array:
 
     Examples
     --------
+    >>> from layerloop.maths.net import notes
     >>> h_x(notes(2, [], 2), [0.0, 0.0, 1e4], [5.0, 6.0]).round(4)
     array([0.7311, 0.2689])
     """
-    outputs = _outputs(net, scores(net, w, x))
+    outputs = outputs_of(net, scores(net, w, x))
     return np.asarray(np.mean(_by_member(net, outputs), axis=0)) if net.k > 1 else outputs
 
 
@@ -314,10 +116,11 @@ def f(net: Net, w: ArrayLike, x: ArrayLike, y: ArrayLike) -> float:
 
     Examples
     --------
+    >>> from layerloop.maths.net import program
     >>> float(f(program(1, [], 2), [0.0, 1.0, 0.0, 1.0], [3.0], [1, 0])) == float(np.log(2))
     True
     """
-    return _value(net, _outputs(net, scores(net, w, x)), y)
+    return value_of(net, outputs_of(net, scores(net, w, x)), y)
 
 
 @dataclass(frozen=True)
@@ -375,15 +178,15 @@ def forward_loop(net: Net, w: ArrayLike, x: ArrayLike, y: ArrayLike, *, dense: b
     """
     z, t = _layers(net, w, x)
     A, B = _jacobians(net, w, z) if dense else ({}, {})
-    z[net.L + 2] = _outputs(net, z[net.L + 1])
-    z[net.L + 3] = as_numbers(_value(net, z[net.L + 2], y))[()]
+    z[net.L + 2] = outputs_of(net, z[net.L + 1])
+    z[net.L + 3] = as_numbers(value_of(net, z[net.L + 2], y))[()]
     return Forward(z, t, A, B)
 
 
 @np.errstate(under="ignore", over="ignore", invalid="ignore")
 def _jacobians(net: Net, w: ArrayLike, z: dict[int, Array]) -> tuple[dict[int, Array], dict[int, Array]]:
     """Return A_1..A_L and B_1..B_{L+1}."""
-    own = _own(net, w)
+    own = own_parameters(net, w)
     A = {i: layer.A(w_i, z[i]) for i, (layer, w_i) in own.items()}
     B = {i: layer.B(w_i, z[i]) for i, (layer, w_i) in own.items()}
     head = block_diagonal([HEADS[net.head].jacobian(block) for block in _by_member(net, z[net.L + 1])])
@@ -402,11 +205,11 @@ def backward_loop(net: Net, w: ArrayLike, forward: Forward, y: ArrayLike) -> Bac
     Section 7.2, "Backward layer loop". q_1, the gradient with respect to x, is dropped there and kept here.
     """
     L = net.L
-    q = {L + 2: _back_from_loss(net, forward.z[L + 2], y)}
+    q = {L + 2: back_from_loss(net, forward.z[L + 2], y)}
     if forward.B:
         q[L + 1] = forward.B[L + 1].T @ q[L + 2]
     else:
-        q[L + 1] = _back_from_head(net, forward.z[L + 1], q[L + 2])
+        q[L + 1] = back_from_head(net, forward.z[L + 1], q[L + 2])
     return _down(net, w, forward, q)
 
 
@@ -414,7 +217,7 @@ def backward_loop(net: Net, w: ArrayLike, forward: Forward, y: ArrayLike) -> Bac
 def _down(net: Net, w: ArrayLike, forward: Forward, q: dict[int, Array]) -> Backward:
     """Continue from q_{L+1} down to q_1 and p_1."""
     p = {}
-    for i, (layer, w_i) in reversed(_own(net, w).items()):
+    for i, (layer, w_i) in reversed(own_parameters(net, w).items()):
         if forward.A:
             p[i] = forward.A[i].T @ q[i + 1]
             q[i] = forward.B[i].T @ q[i + 1]
@@ -434,6 +237,7 @@ def backward_from_scores(net: Net, w: ArrayLike, forward: Forward, q: ArrayLike)
 
     Examples
     --------
+    >>> from layerloop.maths.net import program
     >>> net, w = program(1, [], 2), [0.0, 0.0, 0.0, 0.0]
     >>> forward = forward_loop(net, w, [3.0], [1, 0], dense=False)
     >>> backward_from_scores(net, w, forward, [-0.5, 0.5]).p[1]
@@ -447,6 +251,7 @@ def loops(net: Net, w: ArrayLike, x: ArrayLike, y: ArrayLike, *, dense: bool = T
 
     Examples
     --------
+    >>> from layerloop.maths.net import program
     >>> forward, backward = loops(program(1, [], 2), [0.0, 0.0, 0.0, 0.0], [3.0], [1, 0])
     >>> backward.q[3], backward.q[2]
     (array([-2.,  0.]), array([-0.5,  0.5]))
@@ -477,6 +282,7 @@ def gradient(net: Net, w: ArrayLike, x: ArrayLike, y: ArrayLike) -> Array:
 
     Examples
     --------
+    >>> from layerloop.maths.net import program
     >>> gradient(program(1, [], 2), [0.0, 0.0, 0.0, 0.0], [3.0], [1, 0])
     array([-1.5, -0.5,  1.5,  0.5])
     """
@@ -523,6 +329,7 @@ def gradient_fused(net: Net, w: ArrayLike, x: ArrayLike, y: ArrayLike) -> Array:
 
     Examples
     --------
+    >>> from layerloop.maths.net import program
     >>> net, w = program(1, [], 2), [1e4, 0.0, 0.0, 0.0]
     >>> gradient(net, w, [1.0], [0, 1])
     array([nan, nan, nan, nan])
@@ -532,93 +339,3 @@ def gradient_fused(net: Net, w: ArrayLike, x: ArrayLike, y: ArrayLike) -> Array:
     forward, _, q = _fused(net, w, x, y)
     p = backward_from_scores(net, w, forward, q).p
     return _joined([p[i] for i in range(1, net.L + 1)])
-
-
-def _batch(X: ArrayLike, Y: ArrayLike) -> tuple[Array, Array]:
-    X, Y = as_numbers(X), as_numbers(Y)
-    if X.ndim != 2 or Y.ndim != 2 or len(X) != len(Y) or len(X) == 0:
-        raise ShapeError(f"expected X (N, n_1) and Y (N, K) with the same N >= 1 rows, got {X.shape} and {Y.shape}")
-    return X, Y
-
-
-def for_training(net: Net, masks: Sequence[ArrayLike] = ()) -> Net:
-    """Return the network as a step of training sees it: batch statistics, and dropouts with these masks.
-
-    Parameters
-    ----------
-    masks : sequence of array, shape (N, n)
-        One for each dropout with a rate above 0, in the order of layers, a sample a row (behind `Members`, its k blocks
-        one behind another): 1 where an entry is kept, else 0.
-
-    Raises
-    ------
-    NetworkError
-        When there are fewer or more masks than dropouts.
-    """
-    left = iter(masks)
-    layers = in_training(net.layers, left)
-    if next(left, None) is not None:
-        raise NetworkError(f"masks: expected one for each dropout, got {len(masks)}, more than there are")
-    return replace(net, layers=layers)
-
-
-def mean_f(
-    net: Net, w: ArrayLike, X: ArrayLike, Y: ArrayLike, *, training: bool = False, masks: Sequence[ArrayLike] = ()
-) -> float:
-    """Mean loss over the rows of X (N, n_1) and Y (N, K); the notes' columns x and y are rows here.
-
-    Parameters
-    ----------
-    training : bool
-        Whether batch normalisation takes the statistics of X as one batch, and dropout its masks.
-    masks : sequence of array
-        As :func:`for_training` takes them.
-    """
-    X, Y = _batch(X, Y)
-    net = for_training(net, masks) if training else net
-    return _mean_value(net, _scores_of_batch(net, w, X)[-1], Y)
-
-
-@np.errstate(under="ignore", over="ignore", invalid="ignore")
-def _scores_of_batch(net: Net, w: ArrayLike, X: Array) -> list[Array]:
-    """Return Z_1, ..., Z_{L+1} of a batch."""
-    return forward_batch(net.layers, w, X)
-
-
-def _mean_value(net: Net, S: Array, Y: Array) -> float:
-    return sum(_value(net, _outputs(net, s), y) for s, y in zip(S, Y, strict=True)) / len(S)
-
-
-@np.errstate(under="ignore", over="ignore", invalid="ignore")
-def mean_gradient(
-    net: Net, w: ArrayLike, X: ArrayLike, Y: ArrayLike, *, training: bool = False, masks: Sequence[ArrayLike] = ()
-) -> Array:
-    """Gradient of :func:`mean_f`, by the loops on the batch as one, shape (size(net),).
-
-    Without batch normalisation in training it is (1/N) times the sum of the samples' gradients.
-
-    Raises
-    ------
-    ShapeError
-        When X and Y are not matrices with the same number of rows, at least one.
-    NetworkError
-        When there is not one mask for each dropout.
-    """
-    X, Y = _batch(X, Y)
-    net = for_training(net, masks) if training else net
-    Zs = forward_batch(net.layers, w, X)
-    back = [_back_from_head(net, s, _back_from_loss(net, _outputs(net, s), y)) for s, y in zip(Zs[-1], Y, strict=True)]
-    return backward_batch(net.layers, w, Zs, np.array(back) / len(X))[0]
-
-
-def moved_statistics(net: Net, w: ArrayLike, X: ArrayLike, *, masks: Sequence[ArrayLike] = ()) -> Array:
-    """Return w after the forward loop of a training step on the batch X: running statistics have moved.
-
-    Examples
-    --------
-    >>> from layerloop.maths.layers import BatchNorm
-    >>> net = Net.of([BatchNorm(1, momentum=0.5)], "identity", "mse")
-    >>> moved_statistics(net, [1.0, 0.0, 0.0, 1.0], [[2.0], [6.0]])  # mean 4, variance 8 by N - 1
-    array([1. , 0. , 2. , 4.5])
-    """
-    return moved(for_training(net, masks).layers, w, X)
