@@ -35,7 +35,10 @@ FOLDERS: dict[str, tuple[str, ...]] = {
         *("activations", "heads", "losses", "jacobians", "kind", "affine", "normal", "columns", "layers", "net"),
         *("loops", "batches", "checks", "__init__"),
     ),
-    "optim": ("ranges", "schedules", "state", "rules", "adjusted", "table", "__init__"),
+    "optim": (
+        *("ranges", "rate", "curves", "plateau", "schedules", "state", "descent", "adaptive", "rules", "adjusted"),
+        *("table", "__init__"),
+    ),
     "data": (
         *(
             "idx",

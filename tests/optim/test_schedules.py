@@ -29,7 +29,8 @@ from layerloop.optim import (
     schedule_named,
     value_at,
 )
-from layerloop.optim.schedules import as_rate, check_settled, plateau_in, rate_as_plain, settle_rate
+from layerloop.optim.rate import check_settled, settle_rate
+from layerloop.optim.schedules import as_rate, plateau_in, rate_as_plain
 
 HALF = math.sqrt(0.5)  # cos(pi / 4)
 

@@ -1,6 +1,17 @@
 """Optimisers: rules that step the flat parameter vector along its gradient, and schedules of their rates."""
 
 from layerloop.optim.adjusted import Adjusted, average_of
+from layerloop.optim.curves import (
+    Constant,
+    Cosine,
+    CosLog4,
+    ExponentialDecay,
+    FlatCos,
+    OneCycle,
+    StepDecay,
+)
+from layerloop.optim.plateau import ReduceOnPlateau
+from layerloop.optim.rate import Schedule, base_of, value_at, values
 from layerloop.optim.rules import (
     RULES,
     AdaGrad,
@@ -16,24 +27,7 @@ from layerloop.optim.rules import (
     RAdam,
     RMSProp,
 )
-from layerloop.optim.schedules import (
-    SCHEDULES,
-    Constant,
-    Cosine,
-    CosLog4,
-    ExponentialDecay,
-    FlatCos,
-    OneCycle,
-    ReduceOnPlateau,
-    Schedule,
-    StepDecay,
-    Warmup,
-    base_of,
-    plateau_in,
-    schedule_named,
-    value_at,
-    values,
-)
+from layerloop.optim.schedules import SCHEDULES, Warmup, plateau_in, schedule_named
 from layerloop.optim.state import Part, Rule, State
 from layerloop.optim.table import (
     as_dict,

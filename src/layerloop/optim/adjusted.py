@@ -25,8 +25,9 @@ import numpy as np
 
 from layerloop.errors import SettingError, UnknownNameError, did_you_mean
 from layerloop.optim.ranges import NOT_NEGATIVE, POSITIVE, SHARE, check_ranges
+from layerloop.optim.rate import Rate, Schedule, value_at
 from layerloop.optim.rules import AdamW, LazyAdam
-from layerloop.optim.schedules import Rate, Schedule, as_rate, plateau_in, value_at
+from layerloop.optim.schedules import as_rate, plateau_in
 from layerloop.optim.state import Part, Rule, State, rate_now
 from layerloop.settings import whole
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
-from layerloop.optim.schedules import Rate, value_at
+from layerloop.optim.rate import Rate, value_at
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

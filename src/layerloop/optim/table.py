@@ -10,8 +10,9 @@ import numpy as np
 
 from layerloop.errors import SettingError, UnknownNameError, look_up
 from layerloop.optim.adjusted import Adjusted
+from layerloop.optim.rate import check_settled, settle_rate, value_at, values
 from layerloop.optim.rules import RULES, LazyAdam, NAdam
-from layerloop.optim.schedules import check_settled, plateau_in, rate_as_plain, settle_rate, value_at, values
+from layerloop.optim.schedules import plateau_in, rate_as_plain
 from layerloop.optim.state import Rule, State
 
 if TYPE_CHECKING:
