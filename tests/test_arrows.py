@@ -18,8 +18,8 @@ LEVELS: tuple[tuple[str, ...], ...] = (
     ("plan", "preprocessing", "frames", "features", "metrics", "table_files"),
     ("engine",),
     (
-        *("initialise", "figures", "targets", "vocabulary", "prediction", "network", "readings", "gradient_check"),
-        *("answer",),
+        *("initialise", "figures", "targets", "vocabulary", "prediction", "parameters", "chain", "network", "readings"),
+        *("gradient_check", "answer"),
     ),
     ("files",),
     ("training",),

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from layerloop import maths as maths
     from layerloop import optim as optim
     from layerloop import training as training
+    from layerloop.chain import Chain as Chain
+    from layerloop.chain import activations as activations
+    from layerloop.chain import params as params
     from layerloop.data.batches import DataLoader as DataLoader
     from layerloop.data.batches import ncycle as ncycle
     from layerloop.estimators.cross_validation import cross_validate as cross_validate
@@ -53,12 +56,8 @@ if TYPE_CHECKING:
     from layerloop.layers import Scale as Scale
     from layerloop.models import load as load
     from layerloop.models import save as save
-    from layerloop.network import Chain as Chain
-    from layerloop.network import Parameters as Parameters
     from layerloop.network import accuracy as accuracy
-    from layerloop.network import activations as activations
     from layerloop.network import evaluate as evaluate
-    from layerloop.network import params as params
     from layerloop.network import setup as setup
     from layerloop.network import update as update
     from layerloop.network import use_average as use_average
@@ -85,6 +84,7 @@ if TYPE_CHECKING:
     from layerloop.optim import RMSProp as RMSProp
     from layerloop.optim import StepDecay as StepDecay
     from layerloop.optim import Warmup as Warmup
+    from layerloop.parameters import Parameters as Parameters
     from layerloop.preprocessing import Inputs as Inputs
     from layerloop.preprocessing import standardised as standardised
     from layerloop.readings import classifier as classifier
@@ -134,8 +134,9 @@ _HOME = {
     **dict.fromkeys(("TabularClassifier", "TabularRegressor"), "estimators.tabular"),
     "MLPClassifier": "estimators.mlp_classifier",
     "MLPRegressor": "estimators.mlp_regressor",
-    **dict.fromkeys(("Chain", "Parameters", "accuracy", "activations", "evaluate", "params", "setup"), "network"),
-    **dict.fromkeys(("update", "use_average", "value_and_gradient"), "network"),
+    **dict.fromkeys(("Chain", "activations", "params"), "chain"),
+    "Parameters": "parameters",
+    **dict.fromkeys(("accuracy", "evaluate", "setup", "update", "use_average", "value_and_gradient"), "network"),
     **dict.fromkeys(("AdaGrad", "Adam", "AdamHat", "AdamW", "Descent", "Lion", "Momentum", "NAdam"), "optim"),
     **dict.fromkeys(("RAdam", "RMSProp", "Adjusted", "Constant", "CosLog4", "Cosine", "ExponentialDecay"), "optim"),
     **dict.fromkeys(("FlatCos", "LazyAdam", "Nesterov", "OneCycle", "ReduceOnPlateau", "StepDecay", "Warmup"), "optim"),
