@@ -40,20 +40,8 @@ FOLDERS: dict[str, tuple[str, ...]] = {
         *("table", "__init__"),
     ),
     "data": (
-        *(
-            "idx",
-            "weights",
-            "batches",
-            "target_columns",
-            "arrays",
-            "sparse_files",
-            "tables",
-            "images",
-            "photos",
-            "registries",
-            "named",
-        ),
-        *("folders", "dataset", "readers", "sources", "__init__"),
+        *("idx", "weights", "batches", "target_columns", "arrays", "sparse_files", "tables", "pixels", "ink", "images"),
+        *("shown", "photos", "registries", "named", "folders", "dataset", "readers", "sources", "__init__"),
     ),
     "layers": ("base", "affine", "normal", "columns", "table", "__init__"),
     "engine": (

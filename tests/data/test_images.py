@@ -14,7 +14,9 @@ import pytest
 from PIL import Image
 
 from layerloop.data.idx import read_idx
-from layerloop.data.images import image_text, prepare_image, read_image, resampling, save_png
+from layerloop.data.images import prepare_image
+from layerloop.data.pixels import read_image, resampling
+from layerloop.data.shown import image_text, save_png
 from layerloop.errors import (
     DataFormatError,
     DataNotFoundError,

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from layerloop.data.dataset import Dataset as Dataset
     from layerloop.data.dataset import scaled as scaled
     from layerloop.data.idx import read_idx as read_idx
-    from layerloop.data.images import image_text as image_text
     from layerloop.data.images import prepare_image as prepare_image
-    from layerloop.data.images import read_image as read_image
-    from layerloop.data.images import save_png as save_png
     from layerloop.data.photos import prepare_photo as prepare_photo
+    from layerloop.data.pixels import read_image as read_image
+    from layerloop.data.shown import image_text as image_text
+    from layerloop.data.shown import save_png as save_png
     from layerloop.data.sources import fetch as fetch
     from layerloop.data.sources import has_test as has_test
     from layerloop.data.sources import load as load
@@ -45,15 +45,9 @@ _HOME = {
     **dict.fromkeys(("Dataset", "scaled"), "dataset"),
     **dict.fromkeys(("Target", "as_target"), "target_columns"),
     **dict.fromkeys(("read_idx",), "idx"),
-    **dict.fromkeys(
-        (
-            "image_text",
-            "prepare_image",
-            "read_image",
-            "save_png",
-        ),
-        "images",
-    ),
+    **dict.fromkeys(("read_image",), "pixels"),
+    **dict.fromkeys(("prepare_image",), "images"),
+    **dict.fromkeys(("image_text", "save_png"), "shown"),
     **dict.fromkeys(("prepare_photo",), "photos"),
     **dict.fromkeys(
         (

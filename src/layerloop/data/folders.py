@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from layerloop.data.images import FORMATS, picture_errors
 from layerloop.data.photos import has_colours, prepare_photo
+from layerloop.data.pixels import FORMATS, picture_errors
 from layerloop.data.target_columns import known_classes
 from layerloop.errors import DataFormatError, DataNotFoundError, InputError
 

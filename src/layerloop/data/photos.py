@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from layerloop.data.images import (
+from layerloop.data.pixels import (
     FORMATS,
     checked_pixels,
     loaded,

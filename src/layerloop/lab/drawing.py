@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from layerloop.answer import answer_of
-from layerloop.data.images import as_grey, picture_errors, pixels_of, to_bytes
+from layerloop.data.pixels import picture_errors, pixels_of, to_bytes
+from layerloop.data.shown import as_grey
 from layerloop.errors import DataFormatError, InputError
 from layerloop.inspection import kind_of
 from layerloop.inspection.trace import trace

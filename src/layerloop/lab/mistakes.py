@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from layerloop.data.images import as_grey, to_bytes
+from layerloop.data.pixels import to_bytes
+from layerloop.data.shown import as_grey
 from layerloop.inspection import kind_of, outcomes
 from layerloop.lab.pictures import text_of
 from layerloop.network import class_indices
