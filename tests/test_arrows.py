@@ -61,6 +61,7 @@ FOLDERS: dict[str, tuple[str, ...]] = {
         "savepoint",
         "loop",
         "quasi_newton",
+        "standard",
         "task",
         "recipe_inputs",
         "recipe",

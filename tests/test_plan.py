@@ -101,7 +101,7 @@ def test_a_loss_carries_its_settings_as_plain_data_and_as_text() -> None:
         ("hubber:delta=1", UnknownNameError, "unknown loss 'hubber'. Did you mean 'huber'"),
         ("huber:delta=0", SettingError, "huber: delta must be positive and finite, got '0'"),
         ("huber:delta=inf", SettingError, "huber: delta must be positive and finite"),
-        ("huber:delta=1,2", SettingError, "huber: delta must be positive"),
+        ("huber:delta=1,0", SettingError, "huber: delta must be positive"),
         ("huber:delta", SettingError, "huber: delta must be positive and finite, got ''"),
         ("crossentropy:smoothing=1", SettingError, r"crossentropy: smoothing must be in \[0, 1\)"),
         ("crossentropy:smoothing=nan", SettingError, "smoothing must be in"),

@@ -50,11 +50,14 @@ def _of_shares(even: float, outputs: Floats, targets: NDArray[np.generic], weigh
 
 
 def _r2(outputs: Floats, targets: NDArray[np.generic], weights: Weights) -> float:
-    """1 - sum (y - yhat)^2 / sum (y - mean y)^2."""
+    """1 - sum (y - yhat)^2 / sum (y - mean y)^2; of several columns the mean over those that are not constant."""
     y = targets.astype(np.float64)
     errors, around = np.square(y - outputs), np.square(y - np.average(y, axis=0, weights=weights))
-    spread, missed = (float(np.average(part.sum(axis=1), weights=weights)) for part in (around, errors))
-    return 1 - missed / spread if spread else float("nan")
+    found = []
+    for k in np.flatnonzero(y.max(axis=0) > y.min(axis=0)):
+        spread, missed = (float(np.average(part[:, k], weights=weights)) for part in (around, errors))
+        found += [1 - missed / spread] if spread else []
+    return float(np.mean(found)) if found else float("nan")
 
 
 # By what the targets are, and whether the outputs are scores.

@@ -17,17 +17,21 @@ Value = float | tuple[float, ...]
 
 
 class Setting(NamedTuple):
-    """One setting of a loss: its default, and whether a number may stand there (`allowed` says so in words)."""
+    """One setting of a loss: its default, and whether a number may stand there (`allowed` says so in words).
+
+    `each` says that there may be several, one for each output.
+    """
 
     default: Value
     low: float
     high: float
     allowed: str
+    each: bool = False
 
 
 SMOOTHING = Setting(0.0, 0.0, 1.0, "in [0, 1)")
-DELTA = Setting(1.0, 5e-324, float("inf"), "positive and finite")
-LEVELS = Setting((0.5,), 5e-324, 1.0, "one or several in (0, 1)")
+DELTA = Setting(1.0, 5e-324, float("inf"), "positive and finite", each=True)
+LEVELS = Setting((0.5,), 5e-324, 1.0, "one or several in (0, 1)", each=True)
 
 
 class LossRow(NamedTuple):
@@ -86,7 +90,8 @@ class LossSpec:
     name : str
         Row of :data:`LOSSES`.
     settings : tuple of (name, value)
-        Those that are not as in the table; filled up with the table's.
+        Those that are not as in the table; filled up with the table's. Levels may be several, and delta one for each
+        output.
 
     Raises
     ------
@@ -127,10 +132,19 @@ class LossSpec:
         """Return the same loss with some settings changed."""
         return LossSpec(self.name, (*self.settings, *settings.items()))
 
-    def in_units(self, spread: float) -> LossSpec:
-        """Return the loss for targets divided by `spread`: huber's delta is a length in their unit."""
-        delta = dict(self.settings).get("delta")
-        return self.with_(delta=delta / spread) if isinstance(delta, float) else self
+    def in_units(self, *spreads: float) -> LossSpec:
+        """Return the loss for targets divided by one spread, or one each: huber's delta is a length in their unit.
+
+        Examples
+        --------
+        >>> LossSpec("huber").in_units(4.0), LossSpec("huber").in_units(4.0, 0.5)
+        (huber:delta=0.25, huber:delta=0.25,2.0)
+        """
+        if "delta" not in dict(self.settings):
+            return self
+        deltas = self.columns(len(spreads))
+        each = spreads * len(deltas) if len(spreads) == 1 else spreads
+        return self.with_(delta=tuple(delta / spread for delta, spread in zip(deltas, each, strict=True)))
 
     def columns(self, width: int) -> tuple[float, ...]:
         """Return the number that each of so many columns of outputs has for itself: its level, or delta; else 0."""
@@ -147,7 +161,8 @@ class LossSpec:
     @property
     def levels(self) -> int:
         """How many quantiles it is of; 1 where it is of none."""
-        return len(self.columns(1))
+        levels = dict(self.settings).get("levels")
+        return len(levels) if isinstance(levels, tuple) else 1
 
     def __str__(self) -> str:
         """Return it as text that `spec_of` reads: the settings that differ from the table's behind the name."""
@@ -162,16 +177,15 @@ def _text(value: Value) -> str:
 
 
 def _checked(loss: str, name: str, value: object, row: Setting) -> Value:
-    """Return a value as the table wants it: a number, or several as a tuple where the default is one."""
-    many = isinstance(row.default, tuple)
+    """Return a value as the table wants it: a number, or several as a tuple; one too where the default is a tuple."""
     try:
-        several = many and isinstance(value, Iterable) and not isinstance(value, str)
+        several = row.each and isinstance(value, Iterable) and not isinstance(value, str)
         numbers = tuple(map(float, value if several else (value,)))  # type: ignore[call-overload]
     except (TypeError, ValueError):
         numbers = ()
     if not numbers or not all(row.low <= number < row.high for number in numbers):
         raise SettingError(f"{loss}: {name} must be {row.allowed}, got {value!r}")
-    return numbers if many else numbers[0]
+    return numbers if isinstance(row.default, tuple) or len(numbers) > 1 else numbers[0]
 
 
 def spec_of(loss: object) -> LossSpec:

@@ -14,7 +14,7 @@ from layerloop.decision import says_yes
 from layerloop.errors import SettingError, look_up
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -93,7 +93,7 @@ def _ece(y: NDArray[Any], p: Numbers, weights: Weights) -> float:
 def _r2(y: NDArray[Any], predicted: Numbers, weights: Weights) -> float:
     center = np.average(y, weights=weights)
     rest, spread = (np.average((y - other) ** 2, weights=weights) for other in (predicted, center))
-    return float(1 - rest / spread) if spread > 0 else float("nan")
+    return float(1 - rest / spread) if spread > 0 and y.max() > y.min() else float("nan")
 
 
 def _mae(y: NDArray[Any], predicted: Numbers, weights: Weights) -> float:
@@ -177,7 +177,7 @@ def metric_named(name: str, kind: str) -> Metric:
 def all_figures(kind: str, y: NDArray[Any], predicted: Numbers, weights: Weights = None) -> dict[str, float]:
     """Return every metric of a kind, "classes", "labels" or "values", by name.
 
-    Of several values a row, each is the mean over them.
+    Of several values a row, each is the mean over them; constant ones have no R2 and are left out of its mean.
 
     Examples
     --------
@@ -186,9 +186,27 @@ def all_figures(kind: str, y: NDArray[Any], predicted: Numbers, weights: Weights
     """
     if kind == "values" and y.ndim > 1:
         each = [all_figures(kind, *pair, weights) for pair in zip(y.T, predicted.T, strict=True)]
-        return {name: float(np.mean([found[name] for found in each])) for name in each[0]}
+        return {name: _mean([found[name] for found in each]) for name in each[0]}
     rows = LABEL_METRICS if kind == "labels" else METRICS
     return {name: row.figure(y, predicted, weights) for name, row in rows.items() if row.kind == kind}
+
+
+def figures_of_each(names: Sequence[str], y: NDArray[Any], predicted: Numbers) -> list[dict[str, Any]]:
+    """Return a row for each of several values (n, K): `target`, its name, and every metric of it alone.
+
+    Examples
+    --------
+    >>> [row["mae"] for row in figures_of_each(("u", "v"), np.eye(2), np.array([[1.0, 0.0], [1.0, 1.0]]))]
+    [0.5, 0.0]
+    """
+    columns = zip(names, y.T, predicted.T, strict=True)
+    return [{"target": name, **all_figures("values", *pair)} for name, *pair in columns]
+
+
+def _mean(values: list[float]) -> float:
+    """The mean of those that are numbers; NaN where none is."""
+    known = [value for value in values if value == value]
+    return float(np.mean(known)) if known else float("nan")
 
 
 def trivial_figures(kind: str, y: NDArray[Any]) -> dict[str, float]:

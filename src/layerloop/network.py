@@ -298,9 +298,9 @@ def evaluate(
     """Return the figures of a network on some data, of any number of rows: they are taken in blocks.
 
     `loss` is the mean loss per sample; beside it stands `accuracy` where the loss is a cross-entropy, and `r2`
-    (1 - sum (y - yhat)^2 / sum (y - mean y)^2, NaN for constant y) where it is mse, mae or huber. For a binary
-    cross-entropy accuracy is the share of entries on the right side of 1/2, which is itself a no. With weights (n,)
-    every mean is a weighted one.
+    (1 - sum (y - yhat)^2 / sum (y - mean y)^2, NaN for constant y; of several values a row the mean over those that
+    are not constant) where it is mse, mae or huber. For a binary cross-entropy accuracy is the share of entries on the
+    right side of 1/2, which is itself a no. With weights (n,) every mean is a weighted one.
 
     Examples
     --------

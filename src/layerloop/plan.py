@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
+from layerloop import describe
 from layerloop.errors import NetworkError
 from layerloop.layers import Dense, Embedding, Members, OfColumns, Residual, Scale, chained, known_name
 from layerloop.losses import LOSSES as LOSS_TABLE
@@ -333,6 +334,5 @@ def check_columns(loss: LossSpec, width: int) -> None:
     """Raise NetworkError unless a loss has one number for all outputs, or one for each."""
     found = len(loss.columns(width))
     if found != width:
-        raise NetworkError(
-            f"{loss} has {found} levels, but the network has {width} outputs: one level, or one for each"
-        )
+        what, outputs = "level" if loss.levels > 1 else "delta", describe.count(width, "output")
+        raise NetworkError(f"{loss} has {found} {what}s, but the network has {outputs}: one {what}, or one for each")

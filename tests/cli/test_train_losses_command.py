@@ -194,7 +194,11 @@ def test_a_row_of_a_table_without_the_target_is_answered_without_a_label(network
         ("train sky.npz --class-weight balanced", "smoothing and class_weight are for classes"),
         ("train sky.npz --lab", "has several labels a row, which the page does not show"),
         ("train sky.csv --target rain,wind --metric auc", "--metric is for the estimator of tables"),
-        ("train values.npz", "has 4 values a row; a network here is trained on one"),
+        ("train values.npz --loss quantile:0.1,0.9", "has 4 values a row, and quantile:levels=0.1,0.9 is of one"),
+        ("train values.npz --loss huber:1,2", "huber:delta=1.0,2.0 has 2 deltas, but the network has 4 outputs"),
+        ("train values.npz --lab", "has several values a row, which the page does not show"),
+        ("train values.npz --loss poisson", "the target of values.npz reaches -"),
+        ("train price.csv --target a,price --loss crossentropy", "labels are 0 or 1"),
     ],
 )
 def test_a_loss_that_does_not_fit_is_refused_in_one_line(arguments: str, said: str, run: Callable) -> None:

@@ -277,7 +277,7 @@ def test_progress_names_what_is_done_and_ends_at_one() -> None:
     [
         (Chain(Dense(4, 2), "softmax"), X[:0], KIND[:0], InputError, "at least one row"),
         (Chain(Dense(4, 2), "softmax"), X, KIND + 1, LabelError, "2"),
-        (Chain(Dense(4, 2)), X, X[:, :2], ShapeError, "one value a row"),
+        (Chain(Dense(4, 2)), X, X[:, :3], ShapeError, r"\(300, 2\), got y of \(300, 3\)"),
         (Chain(Dense(4, 1), "sigmoid"), X, KIND + 1, LabelError, "one class a row"),
     ],
 )

@@ -1,11 +1,12 @@
 """Print the figures of a saved model on a data set: loss, and accuracy or R2; all of them of a table's estimator.
 
-Of several labels at once: how often all are right, micro and macro F1, log-loss, Hamming loss.
+Of several labels at once: how often all are right, micro and macro F1, log-loss, Hamming loss. Of several values a row:
+the means over them, and R2, mean absolute error and root of the mean squared error of each.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from layerloop import describe
 from layerloop.cli import estimator
 from layerloop.cli import options as opt
 from layerloop.cli.opening import look_into
-from layerloop.metrics import all_figures
+from layerloop.metrics import all_figures, figures_of_each
 from layerloop.network import Chain, evaluate
 
 if TYPE_CHECKING:
@@ -47,7 +48,15 @@ def _of_network(m: Chain, given: argparse.Namespace, terminal: Terminal) -> int:
     if data.kind == "labels":
         del figures["accuracy"]  # of single entries: 1 less the Hamming loss
         figures |= all_figures("labels", data.y, m(data.X).astype(np.float64))
+    each: list[dict[str, Any]] = []
+    if data.kind == "values" and data.y.ndim > 1 and not opt.loss_of(m).startswith("quantile"):
+        outputs = m(data.X).astype(np.float64)
+        figures |= all_figures("values", data.y, outputs)
+        each = figures_of_each(opt.names_of_values(m), data.y, outputs)
     words = "  ".join(f"{name} {describe.figure(value)}" for name, value in sorted(figures.items()))
     terminal.say(f"{words}  ({describe.count(len(data.X), 'row')})")
-    terminal.result({"model": given.model, "data": given.data, "split": split, "rows": len(data.X), **figures})
+    if each:
+        terminal.say(describe.table(each, left=("target",)))
+    rows = {"rows": len(data.X), **figures, **({"targets": each} if each else {})}
+    terminal.result({"model": given.model, "data": given.data, "split": split, **rows})
     return 0

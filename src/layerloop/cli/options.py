@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from layerloop import describe
 from layerloop.csr import Csr
 from layerloop.data.readers import NAMES
 from layerloop.data.sources import has_test, read
 from layerloop.errors import InputError, SettingError
 from layerloop.inspection.subject import kind_of as kind_of
 from layerloop.inspection.subject import loss_of as loss_of
+from layerloop.inspection.subject import names_of_values as names_of_values
+from layerloop.losses import spec_of
 from layerloop.network import class_indices
 from layerloop.settings import whole
 
@@ -191,11 +194,11 @@ def dense(data: Dataset) -> NDArray[np.generic]:
     Raises
     ------
     SettingError
-        They are sparse, or have several labels each.
+        They are sparse, or have several labels or values each.
     """
-    if data.kind == "labels":
+    if data.y.ndim > 1:
         raise SettingError(
-            f"{data.name} has several labels a row, which the page does not show: train and report without"
+            f"{data.name} has several {data.kind} a row, which the page does not show: train and report without"
         )
     if isinstance(data.X, Csr):
         raise SettingError(f"{data.name} holds sparse rows, which the page does not show: train and report without")
@@ -233,7 +236,7 @@ def aligned(m: Chain, data: Dataset) -> Dataset:
     Raises
     ------
     InputError
-        When a column is missing or the number of columns is another.
+        When a column is missing, or the number of columns or of values a row is another.
     LabelError
         When a label is none of the model's classes.
     """
@@ -246,6 +249,11 @@ def aligned(m: Chain, data: Dataset) -> Dataset:
     if X.shape[1] != m.architecture.n_in:
         raise InputError(f"{data.name} has {X.shape[1]} numbers per row, the model takes {m.architecture.n_in}")
     y = data.y
+    values = y.shape[1] if y.ndim > 1 else 1
+    if data.kind == "values" and values != m.architecture.n_out and (values > 1 or spec_of(loss_of(m)).levels == 1):
+        raise InputError(
+            f"{data.name} has {describe.count(values, 'value')} a row, the model gives {m.architecture.n_out}"
+        )
     if data.kind == "classes" and m.classes and data.classes and tuple(m.classes) != tuple(data.classes):
         y = class_indices(m, np.asarray(data.classes, dtype=object)[data.y], len(data.y))
     return replace(data, X=X, y=y, classes=m.classes or data.classes)

@@ -149,7 +149,7 @@ def _columns(m: Chain, answers: list[dict[str, Any]], outputs: Any) -> dict[str,
     if kind == "classes" or outputs.shape[1] == 1:
         return {"prediction": [answer["prediction"] for answer in answers]}
     loss = opt.loss_of(m)
-    levels = spec_of(loss)["levels"] if loss.startswith("quantile") else ()
+    levels: Any = spec_of(loss)["levels"] if spec_of(loss).levels > 1 else opt.names_of_values(m)
     found = by_output(*((says_yes(outputs).astype(int), m.classes) if kind == "labels" else (outputs, levels)))
     return {name: column.tolist() for name, column in found.items()}
 

@@ -176,5 +176,5 @@ def _held_out(m: Chain, source: str, given: argparse.Namespace, terminal: Termin
         return Held(source, "training", data.X, data.y, task.done)
     X, y = task.held[part]
     if data.kind == "values":
-        y = np.asarray(y, np.float64) * task.target[1] + task.target[0]
+        y = task.target.undone(y)
     return Held(source, part, X, y, task.done)

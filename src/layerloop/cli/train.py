@@ -40,7 +40,8 @@ EXAMPLES = """examples:
   layerloop train digits --layers none --optimizer lbfgs --l2 0.001
   layerloop train texts.npz --target labels.npy --optimizer lazy_adam
   layerloop train table.csv --target price
-  layerloop train table.csv --target price --layers 32 --epochs 200"""
+  layerloop train table.csv --target price --layers 32 --epochs 200
+  layerloop train table.csv --target width,height   several values, or labels"""
 
 # Whoever names one of the first wants a network of their own; those of TABLE belong to the estimator.
 NETWORK = (

@@ -71,6 +71,7 @@ def _run(
 ) -> int:
     """Train, save and report; whatever ends training early, what stood at `place` before stays."""
     before = say_figures(terminal, task, "before training")
+    begun = task.figures("test", passing=True)["loss"] if "test" in task.held and task.target.several else None
     aside = free_place(place)  # where an unfinished run is kept
     history = check_writable(history_of(aside))
     check_writable(aside)
@@ -96,7 +97,7 @@ def _run(
         terminal.say(reports.ended)
     conclude(terminal, after, seconds, why)
     if not after.get("loss", 0) <= before.get("test_loss", 0):
-        terminal.say(advice(passes, before["test_loss"]))
+        terminal.say(advice(passes, before["test_loss"] if begun is None else begun))
     terminal.say(f"saved {model}" + (f" ({place} stays as it was)" if model != place else ""))
     if given.report:
         facts["report"] = _report(given, task, model, passes, terminal)

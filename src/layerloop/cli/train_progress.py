@@ -38,7 +38,8 @@ def _outputs(m: Chain, loss: LossSpec) -> str:
         return f"{len(m.classes)} {'classes' if m.architecture.n_out == 1 else 'labels'}"
     if m.classes:
         return f"{m.architecture.n_out} classes"
-    return f"{describe.count(loss.levels, 'quantile')} of 1 value" if loss.name == "quantile" else "1 value"
+    values = describe.count(m.architecture.n_out if loss.levels == 1 else 1, "value")
+    return f"{describe.count(loss.levels, 'quantile')} of {values}" if loss.name == "quantile" else values
 
 
 def say_figures(terminal: Terminal, task: Task, when: str) -> dict[str, float]:
@@ -137,7 +138,7 @@ class Reports:
             return None
         if now.row is not None:
             return self._of_row(now.row)
-        found = {name: self.task.figures(name) for name in self.watched}
+        found = {name: self.task.figures(name, passing=True) for name in self.watched}
         return {f"{name}_{k}": value for name, figures in found.items() for k, value in figures.items()}
 
     def _of_row(self, row: dict[str, float]) -> dict[str, float]:
@@ -173,7 +174,7 @@ def conclude(terminal: Terminal, after: dict[str, float], seconds: float, why: s
 
 
 def advice(passes: list[dict[str, float | None]], before: float) -> str:
-    """Return what to do about a test loss that is higher than before training, where it was `before`."""
+    """Return what to do about a test loss that is higher than before training; it was `before`, in the passes' unit."""
     last = passes[-1]["loss"] if passes else None
     if last is not None and last < before:
         return (

@@ -121,8 +121,8 @@ def as_targets(
         raise InputError(f"{where(0)} holds text: several targets at once are numbers, 0 and 1 for labels")
     numbers = y.astype(np.float64)
     names = tuple(names) or tuple(map(str, range(y.shape[1])))
-    for column in numbers.T:
-        check_finite(column, where)
+    for name, column in zip(names, numbers.T, strict=True):
+        check_finite(column, lambda i, name=name: f"{where(i)}: column {name!r}")  # type: ignore[misc]
     wrong = np.flatnonzero(((numbers != 0) & (numbers != 1)).any(axis=1))
     if len(wrong) and kind in ("classes", "labels"):
         raise LabelError(f"{where(int(wrong[0]))} holds {numbers[wrong[0]].tolist()}: labels are 0 or 1")

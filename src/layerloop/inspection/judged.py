@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from layerloop.decision import says_yes
-from layerloop.errors import LabelError, ShapeError
+from layerloop.errors import InputError, LabelError, ShapeError
 from layerloop.inspection import outcomes
 from layerloop.inspection.intervals import Figure, bootstrapped, share
-from layerloop.inspection.subject import Subject, loss_of
+from layerloop.inspection.subject import Subject, loss_of, names_of_values
 from layerloop.losses import spec_of
-from layerloop.metrics import all_figures
+from layerloop.metrics import all_figures, figures_of_each
 from layerloop.network import Chain, class_indices
+from layerloop.plain import plain
 from layerloop.vocabulary import softmax
 
 if TYPE_CHECKING:
@@ -80,10 +81,14 @@ def _labels(model: object, subject: Subject, y: ArrayLike, K: int, n: int) -> ND
 def _of_values(model: Any, subject: Subject, outputs: NDArray[np.float64], y: ArrayLike, seed: int) -> dict[str, Any]:
     """Return what is said of a regressor."""
     levels = _levels(subject.chain) if isinstance(model, Chain) else ()
+    if levels and len(levels) != outputs.shape[1]:
+        raise InputError(f"a report is of the quantiles of one value; this model has {outputs.shape[1]} values a row")
     predicted, true = outputs[:, _middle(levels)] if levels else outputs, np.asarray(y, np.float64)
     n = len(predicted)
+    if true.ndim > 1 and true.shape == predicted.shape and true.shape[1] > 1:
+        return _of_several_values(subject, predicted, true, seed)
     if predicted.size != n or true.size != n:
-        raise ShapeError(f"a report is of one value a row, got predictions {predicted.shape} and targets {true.shape}")
+        raise ShapeError(f"a report wants a value for each that is predicted, {predicted.shape}, got y of {true.shape}")
     predicted, true = predicted.reshape(n), true.reshape(n)
     figures = [] if levels and 0.5 not in levels else outcomes.value_figures(predicted, true, seed)
     figures += _quantile_figures(outputs, true, levels, seed) if levels else []
@@ -101,6 +106,23 @@ def _of_values(model: Any, subject: Subject, outputs: NDArray[np.float64], y: Ar
             "predicted": predicted[chosen].tolist(),
             **_histogram(predicted - true),
         },
+    }
+
+
+def _of_several_values(
+    subject: Subject, predicted: NDArray[np.float64], true: NDArray[np.float64], seed: int
+) -> dict[str, Any]:
+    """Return what is said of several values a row: the means over them, and each by itself."""
+    names = names_of_values(subject.chain, true.shape[1])
+    return {
+        "classes": [],
+        "figures": [figure.as_dict() for figure in outcomes.means_of_several(predicted, true, seed)],
+        "confusion": None,
+        "per_class": [],
+        "per_target": plain(figures_of_each(names, true, predicted)),
+        "calibration": None,
+        "mistakes": outcomes.farthest_of_several(predicted, true, names, ROWS),
+        "residuals": None,
     }
 
 

@@ -72,6 +72,35 @@ def value_figures(predicted: Floats, true: Floats, seed: int = 0) -> list[Figure
     ]
 
 
+def means_of_several(predicted: Floats, true: Floats, seed: int = 0) -> list[Figure]:
+    """Return the figures of `value_figures` as means over several values a row (n, K), each with its interval.
+
+    Constant ones have no R2 and are left out of its mean.
+
+    Examples
+    --------
+    >>> found = means_of_several(np.array([[1.0, 2.0], [2.0, 2.0]]), np.array([[1.0, 3.0], [2.0, 1.0]]))
+    >>> [(figure.name, round(figure.value, 3)) for figure in found]
+    [('mean R2', 0.5), ('mean root mean squared error', 0.5), ('mean absolute error', 0.5)]
+    """
+    varying = np.flatnonzero(true.max(axis=0) > true.min(axis=0))
+    errors = (predicted - true).astype(np.float64)
+    pairs = [column for k in varying for column in (predicted[:, k], true[:, k])]
+
+    def mean_r2(*columns: Floats, axis: int) -> Floats:
+        halves = zip(columns[::2], columns[1::2], strict=True)
+        return np.asarray(np.mean([r2(*pair, axis=axis) for pair in halves], axis=0))
+
+    def mean_root(*columns: Floats, axis: int) -> Floats:
+        return np.asarray(np.mean([root_mean_square(column, axis) for column in columns], axis=0))
+
+    return [
+        *([bootstrapped("mean R2", mean_r2, pairs, seed)] if pairs else []),
+        bootstrapped("mean root mean squared error", mean_root, list(errors.T), seed),
+        bootstrapped("mean absolute error", np.mean, [np.abs(errors).mean(axis=1)], seed),
+    ]
+
+
 def r2(predicted: Floats, true: Floats, axis: int = -1) -> Floats:
     """Return 1 - sum (y - yhat)^2 / sum (y - mean y)^2, NaN where y is constant."""
     missed = np.square(true - predicted).sum(axis=axis)
@@ -175,6 +204,26 @@ def mistakes(P: Floats, y: Indices, most: int) -> list[dict[str, Any]]:
             "probability_of_label": float(P[i, y[i]]),
         }
         for i in worst
+    ]
+
+
+def farthest_of_several(predicted: Floats, true: Floats, names: Sequence[str], most: int) -> list[dict[str, Any]]:
+    """Return the single values with the largest errors in deviations of their column; a constant column has none."""
+    errors, spread = predicted.astype(np.float64) - true, true.std(axis=0)
+    varying = true.max(axis=0) > true.min(axis=0)  # the deviation of a constant 0.1 is rounding, not 0
+    deviations = errors / np.where(varying, spread, np.inf)
+    worst = np.argsort(-np.abs(deviations).ravel(), kind="stable")[:most]
+    places = [divmod(int(place), len(names)) for place in worst]
+    return [
+        {
+            "row": i,
+            "target": names[k],
+            "true": float(true[i, k]),
+            "predicted": float(predicted[i, k]),
+            "error": float(errors[i, k]),
+            "deviations": float(deviations[i, k]),
+        }
+        for i, k in places
     ]
 
 

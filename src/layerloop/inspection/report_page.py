@@ -227,6 +227,13 @@ def _residuals(facts: Facts) -> str:
     return f'<div class="plots">{both}</div>'
 
 
+def _targets(facts: Facts) -> str:
+    """How each of several values a row fares, in its own units."""
+    rows = [{key.replace("r2", "R2"): value for key, value in row.items()} for row in facts["per_target"]]
+    told = "R2, mean absolute error, root of the mean squared error, in the units of each"
+    return _table(rows, left=("target",), caption=told) if rows else ""
+
+
 def _mistakes(facts: Facts) -> str:
     """The rows that are most wrong, as pictures or as lines of a table."""
     rows = facts["mistakes"]
@@ -237,6 +244,7 @@ def _mistakes(facts: Facts) -> str:
     own = [key for key in rows[0] if key != "cells"]
     shown = [{**{key.replace("_", " "): row[key] for key in own}, **row["cells"]} for row in rows]
     first = "The most confident first" if facts["kind"] != "values" else "The largest error first"
+    first += ", in deviations of its target" if facts["per_target"] else ""
     return _table(shown, caption=f"{first}; row: its place among these rows, from 0.")
 
 
@@ -339,6 +347,7 @@ SECTIONS: tuple[tuple[str, str, Callable[[Facts], str]], ...] = (
     ("learning", "How it learned", _learning),
     ("figures", "How good it is", _figures),
     ("classes", "Class by class", _classes),
+    ("targets", "Value by value", _targets),
     ("residuals", "Predicted and true", _residuals),
     ("calibration", "How sure it is", _calibration),
     ("mistakes", "Worst mistakes", _mistakes),

@@ -91,6 +91,8 @@ class Report:
         if self.facts["per_class"]:
             keys = ("class", "rows", "recall", "precision", "f1")
             parts.append(describe.table([{key: row[key] for key in keys} for row in self.facts["per_class"]]))
+        if self.facts["per_target"]:
+            parts.append(describe.table(self.facts["per_target"], left=("target",)))
         return "\n\n".join(parts)
 
 
@@ -111,7 +113,7 @@ def report(
     Parameters
     ----------
     model : Chain, or a fitted estimator with `network_`
-        Of one class, several labels, or one value or its quantiles a row.
+        Of one class, several labels, or one value, its quantiles or several values a row.
     X, y
         Rows and their classes or values, as the model takes them.
     history : sequence of dict
@@ -132,7 +134,7 @@ def report(
     Raises
     ------
     InputError
-        No rows, or targets of several columns.
+        No rows, or targets of another shape than the answers.
     LabelError
         Labels that are none of the model's classes.
 
@@ -175,6 +177,7 @@ def report(
             ],
         },
         "history": [dict(row) for row in history],
+        "per_target": [],
         **found,
         "weights": _weights(subject.chain),
         **_importance(model, subject.chain, X, y, names, seed, say),

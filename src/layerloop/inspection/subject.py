@@ -124,6 +124,22 @@ def loss_of(m: Chain) -> str:
     return str(m.record.get("loss") or by_head)
 
 
+def names_of_values(m: Chain, width: int | None = None) -> tuple[str, ...]:
+    """Return the names of the values that a network gives: those of the columns it was trained on, or their numbers.
+
+    Examples
+    --------
+    >>> from layerloop import Chain, Dense
+    >>> m = Chain(Dense(2, 2))
+    >>> m.record = {"target": "width, height"}
+    >>> names_of_values(m), names_of_values(Chain(Dense(2, 3)))
+    (('width', 'height'), ('0', '1', '2'))
+    """
+    width = m.architecture.n_out if width is None else width
+    names = tuple(name.strip() for name in str(m.record.get("target") or "").split(","))
+    return names if len(names) == width else tuple(map(str, range(width)))
+
+
 def kind_of(m: Chain) -> str:
     """Return whether a network predicts "classes", "labels" (several yes or no at once) or "values".
 

@@ -246,12 +246,12 @@ def _absolute(d: Array) -> Array:
     return np.where(d.real < 0, -d, d)
 
 
-def huber(z: ArrayLike, y: ArrayLike, delta: float = 1.0) -> float:
+def huber(z: ArrayLike, y: ArrayLike, delta: ArrayLike = 1.0) -> float:
     """Huber's loss, the mean of d^2/2 where |d| <= delta and of delta (|d| - delta/2) beyond, d = z_k - y_k.
 
     Parameters
     ----------
-    delta : float
+    delta : float, or one for each k
         Where the parabola becomes a straight line, in the unit of z and y.
 
     Examples
@@ -260,12 +260,12 @@ def huber(z: ArrayLike, y: ArrayLike, delta: float = 1.0) -> float:
     1.3125
     """
     z, y = _pair(z, y)
-    d = _absolute(z - y)
+    d, delta = _absolute(z - y), np.asarray(delta)
     value: float = np.where(d.real > delta, delta * (d - 0.5 * delta), 0.5 * d * d).mean()
     return value
 
 
-def huber_gradient(z: ArrayLike, y: ArrayLike, delta: float = 1.0) -> Array:
+def huber_gradient(z: ArrayLike, y: ArrayLike, delta: ArrayLike = 1.0) -> Array:
     """Gradient of Huber's loss, z - y held between -delta and delta, over n.
 
     Examples
@@ -274,6 +274,7 @@ def huber_gradient(z: ArrayLike, y: ArrayLike, delta: float = 1.0) -> Array:
     array([0.25, 0.5 ])
     """
     z, y = _pair(z, y)
+    delta = np.asarray(delta)
     return np.asarray(np.clip((z - y).real, -delta, delta) / z.size)
 
 

@@ -14,10 +14,11 @@ from layerloop.errors import InputError, NetworkError, SettingError, look_up
 from layerloop.layers import ACTIVATIONS, Dropout, known_name
 from layerloop.losses import LossSpec, spec_of
 from layerloop.network import Chain, params
-from layerloop.plan import HEADS, fused_name
+from layerloop.plan import HEADS, check_columns, fused_name
 from layerloop.readings import READINGS, classifier, dense_layers, dropped
 from layerloop.settings import float_name, whole
 from layerloop.training.recipe_inputs import inputs_for
+from layerloop.training.standard import AS_IT_IS, Standard, standard_of
 from layerloop.training.task import Task
 from layerloop.vocabulary import Head
 
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from layerloop.preprocessing import Inputs
     from layerloop.training.task import Data
 
-# A target this many times its own deviation away from zero keeps no three digits of that deviation in float32.
-FARTHEST = {"float32": 1e4, "float64": 1e12}
 # What serves a target as it is read: one class of several, labels that are each yes or no, one value, a count.
 RECIPE_LOSSES = (
     *("crossentropy", "logitcrossentropy", "binarycrossentropy"),
@@ -172,6 +171,10 @@ class Recipe:
                 raise SettingError(f"lbfgs goes over all rows at once and takes no {name}: leave it out{hint}")
 
 
+SEVERAL = (
+    "each target is standardised while training: losses of passes are in deviations, the figures before and after in "
+    "the targets' own units"
+)
 ITERATIONS = 100  # of L-BFGS, where the command is told none
 PICTURES = Recipe(
     layers=(512, 512),
@@ -210,11 +213,15 @@ def prepare(data: Dataset, test: Dataset | None, recipe: Recipe) -> Task:
     part, held = _held_out(data, test, recipe, done)
     inputs = inputs_for(data, part[0], done, centred=recipe.centred)
     m = _network(data, recipe, inputs, loss)
-    target = (0.0, 1.0)
+    target = AS_IT_IS
     if loss.row.unit is not None:
-        target = _standard(part[1], data.name, recipe.dtype)
-        done.append("the target is standardised while training; every figure is in its own units")
-        part, held = _scaled(part, target), {name: _scaled(pair, target) for name, pair in held.items()}
+        target = standard_of(part[1], _names_of_targets(data), recipe.dtype)
+        done.append(
+            SEVERAL if target.several else "the target is standardised while training; every figure is in its own units"
+        )
+        loss = _with_delta_for_each(loss, target, done)
+        part = part[0], target.applied(part[1])
+        held = {name: (X, target.applied(y)) for name, (X, y) in held.items()}
     if loss.name == "poisson":
         _begin_at_mean(m, part[1], data.name)
     weights: Any = {"class_weight": recipe.class_weight} if recipe.class_weight else {}
@@ -236,8 +243,37 @@ def _loss(data: Dataset, recipe: Recipe) -> LossSpec:
         what = f"{len(data.classes)} classes" if wanted == "labels" and data.kind == "classes" else data.kind
         raise NetworkError(f"the target of {data.name} holds {what}, which loss {loss} does not fit: leave it out")
     if data.y.ndim > 1 and data.kind == "values":
-        raise InputError(f"{data.name} has {data.y.shape[1]} values a row; a network here is trained on one")
+        _check_several(data, loss)
     return loss
+
+
+def _check_several(data: Dataset, loss: LossSpec) -> None:
+    """Refuse a loss of several quantiles of several values, or with other deltas than there are values a row."""
+    width = data.y.shape[1]
+    if loss.levels > 1:
+        raise NetworkError(f"{data.name} has {width} values a row, and {loss} is of one: name one level, or one target")
+    check_columns(loss, width)
+
+
+def _with_delta_for_each(loss: LossSpec, target: Standard, done: list[str]) -> LossSpec:
+    """Return huber with a delta in the units of each of several targets; a single one is taken in their deviations.
+
+    As one length for all it would be next to nothing beside a target of large numbers, which would hardly be learned.
+    """
+    delta = dict(loss.settings).get("delta")
+    if not target.several or not isinstance(delta, float):
+        return loss
+    done.append(f"huber's delta is {delta:g}, in deviations of each target")
+    return loss.with_(delta=tuple(float(f"{delta * spread:.6g}") for spread in target.spreads))
+
+
+def _names_of_targets(data: Dataset) -> list[str]:
+    """Return what messages call the target, or each of several values a row."""
+    if data.y.ndim == 1:
+        return [f"the target of {data.name}"]
+    names = (data.target or "").split(",")
+    names = names if len(names) == data.y.shape[1] else list(map(str, range(data.y.shape[1])))
+    return [f"target {name.strip()} of {data.name}" for name in names]
 
 
 def kind_of_target(loss: str) -> str:
@@ -252,13 +288,12 @@ def kind_of_target(loss: str) -> str:
 
 
 def _begin_at_mean(m: Chain, y: NDArray[np.generic], name: str) -> None:
-    """Set the last bias so that the first rates are about the mean count, of whatever size it is."""
+    """Set the last bias so that the first rates are about the mean counts, of whatever size they are."""
     if y.min() < 0:
         raise InputError(f"the target of {name} reaches {y.min():g}; poisson is for counts, from 0 on")
-    mean = float(y.astype(np.float64).mean())
-    if mean > 0:
-        bias = params(m)[f"layer{len(m.architecture.layers)}.bias"]
-        bias += np.log(mean)
+    mean = np.atleast_1d(y.astype(np.float64).mean(axis=0))
+    bias = params(m)[f"layer{len(m.architecture.layers)}.bias"]
+    bias[mean > 0] += np.log(mean[mean > 0])
 
 
 def _held_out(data: Dataset, test: Dataset | None, recipe: Recipe, done: list[str]) -> tuple[Data, dict[str, Data]]:
@@ -288,7 +323,7 @@ def held_out_rows(y: NDArray[np.generic], share: float, seed: int, stream: int =
 
 
 def _kinds(y: NDArray[np.generic]) -> NDArray[np.generic]:
-    """Return one number a row to be held out evenly by: of several labels, which of them there are."""
+    """Return one number a row to be held out evenly by: of several labels or values, its place when rows are sorted."""
     return y if y.ndim == 1 else np.unique(y, axis=0, return_inverse=True)[1].reshape(len(y))
 
 
@@ -324,25 +359,3 @@ def _network(data: Dataset, recipe: Recipe, inputs: Inputs, loss: LossSpec) -> C
     n_out = data.y.shape[1] if data.y.ndim > 1 else loss.levels
     layers = dropped(dense_layers((n_in, *recipe.layers, n_out), recipe.activation), **dropout)
     return Chain(*layers, *([] if head == "identity" else [Head(head)]), **settings)
-
-
-def _standard(y: NDArray[np.generic], name: str, dtype: str) -> tuple[float, float]:
-    """Return center and spread, where the network's numbers can hold them once they are folded into its last layer."""
-    values = y.astype(np.float64)
-    largest = float(np.abs(values).max())
-    hint = "use dtype float64, or " if dtype == "float32" else ""
-    if not largest < np.sqrt(float(np.finfo(dtype).max)) / 10:  # its square must have room
-        raise InputError(f"the target of {name} reaches {largest:.3g}, too much for {dtype}: {hint}rescale it")
-    center, spread = float(values.mean()), float(values.std())
-    if spread <= 1e-14 * largest:
-        return center, 1.0
-    if abs(center) > FARTHEST[dtype] * spread:
-        raise InputError(
-            f"the target of {name} is {center:.6g} +- {spread:.2g}, which {dtype} has too few digits for: "
-            f"{hint}subtract {center:.6g}"
-        )
-    return center, spread
-
-
-def _scaled(data: Data, target: tuple[float, float]) -> Data:
-    return data[0], (data[1].astype(np.float64) - target[0]) / target[1]

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from layerloop.figures import figures_of
 from layerloop.network import Chain, evaluate, params
 from layerloop.training.loop import train
 from layerloop.training.quasi_newton import lbfgs
+from layerloop.training.standard import AS_IT_IS, Standard
+from layerloop.vocabulary import Loss
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from layerloop import optim
@@ -44,8 +46,8 @@ class Task:
         Data by name, "validation" and "test", as `train` and `evaluate` take them.
     done : list of str
         What was done to the data, in sentences.
-    target : (float, float)
-        Center and spread of the values while training; (0, 1) for classes.
+    target : Standard
+        Center and spread of the values while training, of several each its own; (0, 1) for classes.
     smoothing : float
         Of the labels, in training.
     l2 : float
@@ -60,7 +62,7 @@ class Task:
     rule: optim.Rule | None
     held: dict[str, Data]
     done: list[str] = field(default_factory=list)
-    target: tuple[float, float] = (0.0, 1.0)
+    target: Standard = AS_IT_IS
     smoothing: float = 0.0
     l2: float = 0.0
     first_column: int | None = None
@@ -85,24 +87,32 @@ class Task:
         own = self._own_loss
         return own.with_(smoothing=self.smoothing) if self.smoothing else own
 
-    def figures(self, name: str) -> dict[str, float]:
-        """Return the figures of held-out data, in the units of the target."""
-        return self._in_units(evaluate(self.m, *self.held[name], loss=self._own_loss))
+    def figures(self, name: str, *, passing: bool = False) -> dict[str, float]:
+        """Return the figures of held-out data, in the units of the target.
+
+        Of several values a row every one has its own; `passing` asks for the loss in units of their deviations, as
+        that of the passes is: a sum over columns cannot be brought to the units of each.
+        """
+        X, y = self.held[name]
+        if self.target.several and not passing:
+            outputs, values = self.target.undone(self.m(X)), self.target.undone(y)
+            return {"loss": Loss(self.loss)(outputs, values), **figures_of(self.loss, outputs, values, None)}
+        return self._in_units(evaluate(self.m, X, y, loss=self._own_loss))
 
     def in_units(self, now: Progress) -> Progress:
-        """Return the progress of training with every loss in the units of the target."""
+        """Return the progress of training with every loss in the units of the target, of several in deviations."""
         row = None if now.row is None else self._in_units(now.row)
         return replace(now, loss=now.loss * self._unit, row=row)
 
     @property
     def _own_loss(self) -> LossSpec:
         """The loss of the target as it is while training."""
-        return self.loss.in_units(self.target[1])
+        return self.loss.in_units(*self.target.spreads)
 
     @property
     def _unit(self) -> float:
         """What the loss is multiplied by: a mean of squares has the unit of the target squared; classes have none."""
-        return float(self.target[1] ** (self.loss.row.unit or 0))
+        return 1.0 if self.target.several else float(self.target.spread ** (self.loss.row.unit or 0))
 
     def _in_units(self, figures: Mapping[str, float]) -> dict[str, float]:
         return {name: value * self._unit if name.endswith("loss") else value for name, value in figures.items()}
@@ -112,13 +122,10 @@ class Task:
 
         The last layer is affine and the head the identity, so spread * (W z + b) + center is folded into W and b.
         """
-        center, spread = self.target
-        if (center, spread) == (0.0, 1.0):
+        if not self.target.several and self.target == AS_IT_IS:
             return
         parts = params(self.m)
         weight, bias = (parts[f"layer{len(self.m.architecture.layers)}.{name}"] for name in ("weight", "bias"))
-        weight *= spread
-        bias *= spread
-        bias += center
-        self.held = {name: (X, np.asarray(y, np.float64) * spread + center) for name, (X, y) in self.held.items()}
-        self.target = (0.0, 1.0)
+        self.target.fold(weight, bias)
+        self.held = {name: (X, self.target.undone(y)) for name, (X, y) in self.held.items()}
+        self.target = AS_IT_IS
