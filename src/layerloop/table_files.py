@@ -151,7 +151,7 @@ def learnable(
     frame = table.frame
     name = guessed_target(table.path, frame.names) if target is None else target
     if name not in frame.names:
-        raise InputError(f"{table.path} has no column {name!r}.{did_you_mean(name, frame.names)}")
+        raise InputError(f"{table.path} {_no_column(name, frame.names)}")
     if len(frame.series) == 1:
         raise ShapeError(f"{table.path}: besides the target {name!r} there is no column to learn from")
     series = frame.column(name)
@@ -163,6 +163,16 @@ def learnable(
     said += [f"{gone:,} of {len(frame):,} rows have no {name!r} and are left out"] if gone else []
     y, found = _labels(table, series, rows, kind, classes)
     return Learnable(frame.without(name)[rows], y, found, name, rows, (*table.said, *said))
+
+
+def _no_column(name: str, names: Sequence[str]) -> str:
+    """Return what is wrong with a target that is none of the columns: it may be several."""
+    parts = [part.strip() for part in name.split(",")]
+    if all(part in names for part in parts):
+        return (
+            f"is learned by an estimator of one target, not of {len(parts)}: a network of several is layerloop train's"
+        )
+    return f"has no column {name!r}.{did_you_mean(name, names)}"
 
 
 def several_learnable(table: TableFile, targets: Sequence[str], kind: str) -> Learnable:

@@ -121,6 +121,9 @@ def test_what_does_not_fit_the_model_is_refused_in_one_line(run: Callable) -> No
         ("evaluate m.safetensors two.npz", "two.npz has 2 values a row, the model gives 3"),
         ("evaluate m.safetensors sizes.csv --target price", "sizes.csv has 1 value a row, the model gives 3"),
         ("report q.safetensors", "a report is of the quantiles of one value; this model has 3 values a row"),
+        ("cv sizes.csv --target price,share", "sizes.csv is learned by an estimator of one target, not of 2"),
+        ("tune sizes.csv --target price,share", "a network of several is layerloop train's"),
+        ("cv sizes.csv --target price,shore", "sizes.csv has no column 'price,shore'"),
         ("lab m.safetensors --data sizes.csv --no-browser", "has several values a row, which the page does not show"),
     ):
         result = run(*command.split())
