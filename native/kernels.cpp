@@ -158,7 +158,7 @@ template <class T> bool finite(const T *x, size_t count) {
     return !worst;
 }
 
-// -- rules: the operations of optim/rules.py in its order, so that an update has its bits ------------------------
+// -- rules: the operations of optim/descent.py and adaptive.py in their order, so that an update has their bits ---
 
 template <class T> void descent(T *__restrict w, T *, T *, const T *__restrict g, size_t n, const Scalars<T> &s) {
     T rate = s.a;

@@ -15,7 +15,7 @@ enum { ACTIVATION_COUNT = 12, RULE_COUNT = 11 };
 enum RuleKind { descent_rule, momentum_rule, nesterov_rule, rmsprop_rule, adagrad_rule, lion_rule, adam_rule, adamw_rule,
                 nadam_rule, radam_rule, adam_hat_rule };
 
-// Scalars of an update in the order in which optim/rules.py applies them; each rule names its own in kernels.cpp.
+// Scalars of an update in the order in which the rules of optim/ apply them; each rule names its own in kernels.cpp.
 template <class T> struct Scalars {
     T a, b, c, d, e, f, h;
 };

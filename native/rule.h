@@ -1,10 +1,10 @@
-// The rules of optim/rules.py: their settings, their state, and the scalars of each step.
+// The rules of optim/descent.py and optim/adaptive.py: their settings, their state, and the scalars of each step.
 #pragma once
 #include "network.h"
 
 #include <cmath>
 
-// A rule with its settings as optim/rules.py names them, and its state. `rates` are those of the steps to come.
+// A rule with its settings as they are named there, and its state. `rates` are those of the steps to come.
 template <class T> struct Rule {
     int kind;
     double first, second, epsilon, decay, momentum_decay;  // first: rho or beta1; second: beta2
@@ -41,7 +41,7 @@ template <class T> Scalars<T> scalars_of_radam(const Rule<T> &r, double rate) {
             (T)(1 - r.second), (T)r.epsilon, (T)plain};
 }
 
-// The scalars of step t, in double and in the order of optim/rules.py, then in the type of w.
+// The scalars of step t, in double and in the order of those files, then in the type of w.
 template <class T> Scalars<T> scalars_of(const Rule<T> &r, double rate) {
     if (r.kind < lion_rule) return {(T)rate, (T)r.first, (T)(1 - r.first), (T)r.epsilon, 0, 0, 0};
     if (r.kind == lion_rule) return {(T)rate, (T)(r.first / (1 - r.first)), 0, (T)r.second, (T)(1 - r.second), 0, 0};
