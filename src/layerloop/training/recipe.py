@@ -51,8 +51,9 @@ class Recipe:
         Widths of the hidden layers; empty for a single layer.
     activation, head, loss, optimizer : str
         Rows of the tables; head and loss by default those of the reading and of the kind of target. A loss may have its
-        settings with it, "huber:delta=0.5", "quantile:levels=0.1,0.5,0.9" (an output for each level). The optimizer
-        may be "lbfgs" too, which has no rate: `epochs` are its iterations over all rows.
+        settings with it, "huber:delta=0.5", "quantile:levels=0.1,0.5,0.9" (an output for each level). Where a row has
+        several values, each is standardised by itself, and a single delta is in deviations of each. The optimizer may
+        be "lbfgs" too, which has no rate: `epochs` are its iterations over all rows.
     rate : float, optional
         By default the optimiser's own.
     schedule : str, optional
