@@ -33,7 +33,7 @@ LEVELS: tuple[tuple[str, ...], ...] = (
 FOLDERS: dict[str, tuple[str, ...]] = {
     "maths": (
         *("activations", "heads", "losses", "jacobians", "kind", "affine", "normal", "columns", "layers", "net"),
-        *("loops", "batches", "checks", "__init__"),
+        *("loops", "batches", "rounding", "checks", "__init__"),
     ),
     "optim": (
         *("ranges", "rate", "curves", "plateau", "schedules", "state", "descent", "adaptive", "rules", "adjusted"),

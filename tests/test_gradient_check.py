@@ -66,6 +66,39 @@ def test_every_kind_of_layer_passes_in_float64(name: str) -> None:
     np.testing.assert_allclose(h_x(net, w, x), m(x), rtol=1e-12)
 
 
+@pytest.mark.parametrize("method", ["central", "complex"])
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("sure", [5.0, 12.0, 20.0, 40.0])
+def test_a_network_that_is_sure_passes(sure: float, dtype: str, method: str) -> None:
+    m = Chain(Dense(3, 4, "tanh"), Dense(4, 3), "softmax", dtype=dtype, seed=1)
+    params(m)["layer2.bias"][:] = [0, sure, 0]
+    for y in (1, 0):  # right, and wrong
+        found = check_gradient(m, X, y, method=method)
+        assert found.passed, str(found)
+
+
+def test_a_wrong_slope_of_a_sure_network_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    m = Chain(Dense(3, 4, "tanh"), Dense(4, 3), "softmax", dtype="float32", seed=1)
+    params(m)["layer2.bias"][:] = [0, 12, 0]
+
+    def wrong(*arguments: object) -> object:
+        value, gradient = value_and_gradient(*arguments)  # type: ignore[arg-type]
+        gradient.flat[:] *= 1.5
+        return value, gradient
+
+    monkeypatch.setattr(gradient_check, "value_and_gradient", wrong)
+    assert not check_gradient(m, X, 1).passed
+
+
+@pytest.mark.parametrize("method", ["central", "complex"])
+@pytest.mark.parametrize("away", [1e-6, 1e-3, 1.0])
+def test_a_value_that_is_nearly_met_passes_in_float32_far_from_zero(away: float, method: str) -> None:
+    m = Chain(Dense(3, 4, "tanh"), Dense(4, 1), dtype="float32", seed=1)
+    params(m)["layer2.bias"][:] = 100_000
+    found = check_gradient(m, X, m(X).astype(np.float64) + away, "mse", method=method)
+    assert found.passed, str(found)
+
+
 def test_notes_net_has_the_parameters_in_the_notes_order_and_the_same_output() -> None:
     m = network()
     net, w = notes_net(m)

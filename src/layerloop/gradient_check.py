@@ -20,6 +20,7 @@ from layerloop.maths.loops import gradient
 from layerloop.maths.losses import Loss as OneSampleLoss
 from layerloop.maths.losses import loss_named
 from layerloop.maths.net import Net, parameters
+from layerloop.maths.rounding import cancellation
 from layerloop.network import AnyLoss, Chain, check_codes, make_plan, targets_for, value_and_gradient
 from layerloop.preprocessing import as_rows
 from layerloop.vocabulary import crossentropy
@@ -99,7 +100,8 @@ class Finding:
     engine : str
         Which engine was held against the loops.
     engine_worst, engine_tolerance : float
-        Its largest defect relative to the layer's largest entry, and what passes.
+        Its largest defect relative to the layer's largest entry, and what passes. Where outputs and target
+        cancel, so that the engine's type cannot know the slopes to that tolerance, relative to more than that entry.
     """
 
     loops: GradientCheck
@@ -162,8 +164,10 @@ def check_gradient(
     found = check_loops(net, w, z_1, target, entries=entries, method=method, seed=seed)
     wanted = as_array(y if isinstance(loss, tuple) else target, "y")
     _, by_engine = value_and_gradient(m, x, wanted[np.newaxis] if is_sparse(x) else wanted, loss)
-    worst = _worst(net, gradient(net, w, z_1, target), by_engine.w.astype(np.float64))
-    return Finding(found, m.engine.name, worst, ENGINE_TOLERANCE[m.dtype])
+    tolerance = ENGINE_TOLERANCE[m.dtype]
+    blur = float(np.finfo(m.dtype).eps) / tolerance * cancellation(net, w, z_1, target)
+    worst = _worst(net, gradient(net, w, z_1, target), by_engine.w.astype(np.float64), max(blur, 1.0))
+    return Finding(found, m.engine.name, worst, tolerance)
 
 
 def seen_by_notes(m: Chain, x: Samples) -> NDArray[np.float64]:
@@ -207,8 +211,8 @@ def target_row(m: Chain, y: ArrayLike, loss: AnyLoss) -> NDArray[np.float64]:
     return np.asarray(found[0], dtype=np.float64)
 
 
-def _worst(net: Net, loops: NDArray[np.float64], engine: NDArray[np.float64]) -> float:
-    """Return the largest difference relative to the largest entry of its layer."""
+def _worst(net: Net, loops: NDArray[np.float64], engine: NDArray[np.float64], blur: float) -> float:
+    """Return the largest difference relative to the largest entry of its layer, times `blur`."""
     pairs = zip(parameters(net, loops).values(), parameters(net, engine).values(), strict=True)
-    defects = [np.abs(P - E).max() / (np.abs(P).max() or 1.0) for P, E in pairs if P.size]
+    defects = [np.abs(P - E).max() / (np.abs(P).max() * blur or 1.0) for P, E in pairs if P.size]
     return float(np.max(defects))  # max() would drop a NaN

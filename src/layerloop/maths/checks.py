@@ -21,6 +21,7 @@ from layerloop.maths.heads import as_vector
 from layerloop.maths.layers import Blocks, split
 from layerloop.maths.loops import f, forward_loop, gradient
 from layerloop.maths.net import parameters, size
+from layerloop.maths.rounding import cancellation, last_digit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
     from layerloop.maths.activations import Array
     from layerloop.maths.net import Net
 
-CENTRAL_STEP = float(np.finfo(np.float64).eps ** (1 / 3))  # balances the two errors, about 6e-6
+EPS = float(np.finfo(np.float64).eps)
+CENTRAL_STEP = EPS ** (1 / 3)  # balances the two errors, about 6e-6
 COMPLEX_STEP = 1e-20  # its square vanishes beside 1, and nothing is subtracted, so smaller is not worse
 
 
@@ -156,16 +158,17 @@ def random_direction_identity(
 
 
 class Method(NamedTuple):
-    """One row of :data:`METHODS`: partial derivatives of (f, w, entries), and the defect that passes."""
+    """One row of :data:`METHODS`: partial derivatives of (f, w, entries), the defect that passes, the divisor."""
 
     slopes: Callable[[Callable[[Array], ArrayLike], Array, list[int]], Array]
     tolerance: float
+    step: float  # infinite where nothing is subtracted
 
 
 METHODS: Mapping[str, Method] = MappingProxyType(
     {
-        "central": Method(lambda f, w, entries: central_differences(f, w, entries=entries), 1e-6),
-        "complex": Method(lambda f, w, entries: complex_step(f, w, entries), 1e-10),
+        "central": Method(lambda f, w, entries: central_differences(f, w, entries=entries), 1e-6, CENTRAL_STEP),
+        "complex": Method(lambda f, w, entries: complex_step(f, w, entries), 1e-10, np.inf),
     }
 )
 
@@ -179,7 +182,8 @@ class GradientCheck:
     passed : bool
         Whether `worst` is at most `tolerance`; a NaN never passes.
     worst : float
-        Largest defect |by_loops - by_method| over the layer's largest gradient entry.
+        Largest defect |by_loops - by_method| over the layer's largest gradient entry, or over as much as rounding needs
+        to pass where that is more (`layerloop.maths.rounding`).
     tolerance : float
         1e-6 for central differences, 1e-10 for the complex step.
     method : str
@@ -281,6 +285,17 @@ def _layer_scale(net: Net, gradient: Array) -> Array:
     return np.concatenate([np.full(W.size, np.abs(W).max(initial=0.0)) for W in blocks])
 
 
+def _blur(net: Net, w: Array, x: ArrayLike, y: ArrayLike, method: str) -> float:
+    """Return how many times the usual scale it takes for rounding in the slopes to pass."""
+    return max(EPS / METHODS[method].tolerance * cancellation(net, w, x, y), 1.0)
+
+
+def _noise(net: Net, w: Array, x: ArrayLike, y: ArrayLike, method: str) -> float:
+    """Return the scale at which rounding in the values, divided by the step, just passes."""
+    row = METHODS[method]
+    return last_digit(net, w, x, y) / row.step / row.tolerance
+
+
 @np.errstate(divide="ignore", invalid="ignore")
 def _defects(by_loops: Array, by_method: Array, scale: Array) -> Array:
     """Return |difference| / scale; equal values have no defect even in a layer whose gradient is all 0."""
@@ -372,7 +387,8 @@ def check_gradient(
         raise SettingError("entries: expected at least 1 to check, got none")
     by_loops = gradient(net, w, x, y)
     by_method = METHODS[name].slopes(lambda v: f(net, v, x, y), w, positions)
-    defects = _defects(by_loops[positions], by_method, _layer_scale(net, by_loops)[positions])
+    scale = np.maximum(_layer_scale(net, by_loops) * _blur(net, w, x, y, name), _noise(net, w, x, y, name))
+    defects = _defects(by_loops[positions], by_method, scale[positions])
     at = int(np.argmax(defects))  # the first NaN, where there is one
     values = float(by_loops[positions[at]]), float(by_method[at])
     return _finding(net, name, positions, at, float(defects[at]), values, kink_distance(net, w, x))
