@@ -34,6 +34,20 @@ def test_of_a_lazy_rule_on_sparse_rows_only_what_occurs_is_kept_and_put_back() -
     assert state.t == 0
 
 
+def test_slots_that_are_zero_are_put_back_without_a_copy() -> None:
+    m = Chain(Dense(50, 4, "tanh"), Dense(4, 1), dtype="float64")
+    for rule, X in ((Adam(0.1), FULL), (LazyAdam(0.1), as_csr(S, "X"))):
+        state = setup(rule, m)
+        places = changing(m, state, Rows(X, np.zeros((6, 1))))
+        point, before = Savepoint.of(m.flat, state, places, fresh=True), m.flat.copy()
+        for vector in (m.flat, *state.slots):
+            table = vector[:200].reshape(50, 4)
+            table[slice(None) if places is None else places], vector[200:] = 9.0, 8.0
+        point.restore(m.flat, state)
+        np.testing.assert_array_equal(m.flat, before)
+        assert not any(slot.any() for slot in state.slots)
+
+
 def test_all_may_change_with_another_rule_or_dense_rows() -> None:
     m = Chain(Dense(50, 4), dtype="float64")
     rows = Rows(as_csr(S, "X"), np.zeros((6, 4)))

@@ -160,6 +160,7 @@ class Run:
         check_trainable(m, plan)
         total = cycles * whole(epochs, "epochs", least=0)
         rule = optim.settled(rule, max(len(loader) * total + (state.t if state else 0), 1))
+        fresh = state is None
         state = optim.resume(state, rule, m.flat, layout(m)) if state else setup(rule, m)
         inputs = m.inputs
         m.inputs = _with_scale(inputs, loader.scale)
@@ -172,7 +173,7 @@ class Run:
             raise
         places = changing(m, state, rows)
         run = cls(m, plan, rows, loader, total, state, History(state=state), watched, places=places)
-        run.save()
+        run.save(fresh=fresh)
         return run
 
     def clock(self) -> float:
@@ -218,7 +219,7 @@ class Run:
         sizes[-1] = len(order) - batch * (len(losses) - 1)
         return float(losses @ sizes)
 
-    def save(self) -> None:
+    def save(self, *, fresh: bool = False) -> None:
         """Keep the numbers as they are to go back to, or raise if one of them is not finite.
 
         Of two million columns that takes longer than many steps, so it is done only as often as SHARE says.
@@ -227,7 +228,7 @@ class Run:
         if not all_finite(self.m.flat, self.state, self.places):
             raise self._diverged(*self._go_back())
         room = self.saved[0] if len(self.saved) > 1 else None
-        self.saved = [*self.saved[-1:], Savepoint.of(self.m.flat, self.state, self.places, room)]
+        self.saved = [*self.saved[-1:], Savepoint.of(self.m.flat, self.state, self.places, room, fresh=fresh)]
         self.saved_at = time.perf_counter()
         self.save_seconds = self.saved_at - begun
 

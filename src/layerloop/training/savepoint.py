@@ -43,26 +43,32 @@ class Savepoint:
     t: int
     places: Places
     vectors: list[tuple[Vector, Vector]]
+    fresh: bool = (
+        False  # slots all zero, of which no copy is kept: to read them would make the system hand out their pages
+    )
     since: list[Stretch] = field(default_factory=list)
 
     @classmethod
-    def of(cls, w: Vector, state: State, places: Places, room: Savepoint | None = None) -> Savepoint:
+    def of(
+        cls, w: Vector, state: State, places: Places, room: Savepoint | None = None, *, fresh: bool = False
+    ) -> Savepoint:
         """Return a copy of the numbers as they are now, in the memory of a savepoint that is no longer needed."""
         vectors = room.vectors if room else _room(w, state, places)
-        for vector, (some, others) in zip((w, *state.slots), vectors, strict=True):
+        for vector, (some, others) in zip((w,) if fresh else (w, *state.slots), vectors, strict=False):
             table, rest = _parts(vector, state, places)
             if places is not None:
                 np.take(table, places, axis=0, out=some)
             others[...] = rest
-        return cls(state.t, places, vectors)
+        return cls(state.t, places, vectors, fresh)
 
     def restore(self, w: Vector, state: State) -> None:
         """Put the numbers back where they were."""
         for vector, (some, others) in zip((w, *state.slots), self.vectors, strict=True):
             table, rest = _parts(vector, state, self.places)
+            zero = self.fresh and vector is not w
             if self.places is not None:
-                table[self.places] = some
-            rest[...] = others
+                table[self.places] = 0 if zero else some
+            rest[...] = 0 if zero else others
         state.t = self.t
 
 
