@@ -20,7 +20,7 @@ from layerloop.maths.loops import gradient
 from layerloop.maths.losses import Loss as OneSampleLoss
 from layerloop.maths.losses import loss_named
 from layerloop.maths.net import Net, parameters
-from layerloop.maths.rounding import cancellation
+from layerloop.maths.rounding import rounding
 from layerloop.network import AnyLoss, Chain, check_codes, make_plan, targets_for, value_and_gradient
 from layerloop.preprocessing import as_rows
 from layerloop.vocabulary import crossentropy
@@ -165,7 +165,7 @@ def check_gradient(
     wanted = as_array(y if isinstance(loss, tuple) else target, "y")
     _, by_engine = value_and_gradient(m, x, wanted[np.newaxis] if is_sparse(x) else wanted, loss)
     tolerance = ENGINE_TOLERANCE[m.dtype]
-    blur = float(np.finfo(m.dtype).eps) / tolerance * cancellation(net, w, z_1, target)
+    blur = float(np.finfo(m.dtype).eps) / tolerance * rounding(net, w, z_1, target).cancellation
     worst = _worst(net, gradient(net, w, z_1, target), by_engine.w.astype(np.float64), max(blur, 1.0))
     return Finding(found, m.engine.name, worst, tolerance)
 

@@ -21,7 +21,7 @@ from layerloop.maths.heads import as_vector
 from layerloop.maths.layers import Blocks, split
 from layerloop.maths.loops import f, forward_loop, gradient
 from layerloop.maths.net import parameters, size
-from layerloop.maths.rounding import cancellation, last_digit
+from layerloop.maths.rounding import EPS, Rounding, rounding
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from layerloop.maths.activations import Array
     from layerloop.maths.net import Net
 
-EPS = float(np.finfo(np.float64).eps)
 CENTRAL_STEP = EPS ** (1 / 3)  # balances the two errors, about 6e-6
 COMPLEX_STEP = 1e-20  # its square vanishes beside 1, and nothing is subtracted, so smaller is not worse
 
@@ -285,15 +284,10 @@ def _layer_scale(net: Net, gradient: Array) -> Array:
     return np.concatenate([np.full(W.size, np.abs(W).max(initial=0.0)) for W in blocks])
 
 
-def _blur(net: Net, w: Array, x: ArrayLike, y: ArrayLike, method: str) -> float:
-    """Return how many times the usual scale it takes for rounding in the slopes to pass."""
-    return max(EPS / METHODS[method].tolerance * cancellation(net, w, x, y), 1.0)
-
-
-def _noise(net: Net, w: Array, x: ArrayLike, y: ArrayLike, method: str) -> float:
-    """Return the scale at which rounding in the values, divided by the step, just passes."""
-    row = METHODS[method]
-    return last_digit(net, w, x, y) / row.step / row.tolerance
+def _scale(net: Net, gradient: Array, method: Method, found: Rounding) -> Array:
+    """Return for each entry what its defect is relative to: its layer's largest, or what rounding needs to pass."""
+    blur = max(EPS / method.tolerance * found.cancellation, 1.0)
+    return np.maximum(_layer_scale(net, gradient) * blur, found.last_digit / method.step / method.tolerance)
 
 
 @np.errstate(divide="ignore", invalid="ignore")
@@ -387,7 +381,7 @@ def check_gradient(
         raise SettingError("entries: expected at least 1 to check, got none")
     by_loops = gradient(net, w, x, y)
     by_method = METHODS[name].slopes(lambda v: f(net, v, x, y), w, positions)
-    scale = np.maximum(_layer_scale(net, by_loops) * _blur(net, w, x, y, name), _noise(net, w, x, y, name))
+    scale = _scale(net, by_loops, METHODS[name], rounding(net, w, x, y))
     defects = _defects(by_loops[positions], by_method, scale[positions])
     at = int(np.argmax(defects))  # the first NaN, where there is one
     values = float(by_loops[positions[at]]), float(by_method[at])

@@ -94,15 +94,17 @@ def _moments(betas: tuple[float, float], g: Vector, state: State) -> tuple[Vecto
     return m, v
 
 
-def _adam(r: float, betas: tuple[float, float], epsilon: float, w: Vector, g: Vector, state: State) -> None:
+def _adam(
+    r: float, betas: tuple[float, float], epsilon: float, w: Vector, g: Vector, state: State, *, hat: bool = False
+) -> None:
     """One step of Adam; both bias corrections are folded into two scalars, so the vectors are passed over once each.
 
-    r m^ / (sqrt(v^) + eps) = (r c / (1 - b1^t)) m / (sqrt(v) + c eps),   c = sqrt(1 - b2^t)
+    r m^ / (sqrt(v^) + eps) = (r c / (1 - b1^t)) m / (sqrt(v) + c eps),   c = sqrt(1 - b2^t);   `hat` leaves c from eps
     """
     state.t += 1
     m, v = _moments(betas, g, state)
     c = math.sqrt(1 - betas[1] ** state.t)
-    _descend(w, m, v, c * epsilon, r * c / (1 - betas[0] ** state.t), state.scratch)
+    _descend(w, m, v, epsilon if hat else c * epsilon, r * c / (1 - betas[0] ** state.t), state.scratch)
 
 
 @dataclass(frozen=True)
@@ -159,11 +161,7 @@ class AdamHat:
 
     def step(self, w: Vector, g: Vector, state: State) -> None:
         """One step; see the class."""
-        r = rate_now(self.rate, state)
-        state.t += 1
-        m, v = _moments(self.betas, g, state)
-        c = math.sqrt(1 - self.betas[1] ** state.t)
-        _descend(w, m, v, self.epsilon, r * c / (1 - self.betas[0] ** state.t), state.scratch)
+        _adam(rate_now(self.rate, state), self.betas, self.epsilon, w, g, state, hat=True)
 
 
 @dataclass(frozen=True)

@@ -43,9 +43,7 @@ class Savepoint:
     t: int
     places: Places
     vectors: list[tuple[Vector, Vector]]
-    fresh: bool = (
-        False  # slots all zero, of which no copy is kept: to read them would make the system hand out their pages
-    )
+    fresh: bool = False  # all slots are 0, and not copied: to read them has the system hand out their pages
     since: list[Stretch] = field(default_factory=list)
 
     @classmethod
