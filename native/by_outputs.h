@@ -26,15 +26,15 @@ template <class T> class ByOutputs {
         : layer_(net.layers.front()), rule_(rule), d_(layer_.n_in), out_(layer_.n_out), width_(width_for(layer_)),
           count_((out_ + width_ - 1) / width_), block_((d_ + 1) * width_),
           groups_(std::min(threads, std::min(count_, (size_t)Pool::TASKS))) {
-        space.by_outputs.lay_out([&](Room &room) {
+        space.by_outputs.lay_out([&](Arena &arena) {
             for (Group &group : groups_) {
-                group.index = room.take<int32_t>(batch * d_ + ENTRY_ROOM);
-                group.values = room.take<T>(batch * d_ + ENTRY_ROOM);
-                group.starts = room.take<size_t>(batch + 1), group.side = room.take<T>(batch * width_);
-                group.sums = room.take<T>(width_);
+                group.index = arena.take<int32_t>(batch * d_ + ENTRY_ROOM);
+                group.values = arena.take<T>(batch * d_ + ENTRY_ROOM);
+                group.starts = arena.take<size_t>(batch + 1), group.side = arena.take<T>(batch * width_);
+                group.sums = arena.take<T>(width_);
             }
-            slopes_ = room.take<T>(count_ * block_);
-            for (Kept &kept : kept_) kept.blocks = kept.flat(rule_) ? room.take<T>(count_ * block_) : nullptr;
+            slopes_ = arena.take<T>(count_ * block_);
+            for (Kept &kept : kept_) kept.blocks = kept.flat(rule_) ? arena.take<T>(count_ * block_) : nullptr;
         });
         for (Kept &kept : kept_)
             if (kept.blocks) std::fill_n(kept.blocks, count_ * block_, (T)0);

@@ -14,11 +14,11 @@ template <class T> class ByRows {
         for (size_t i = 0; i < net.layers.size(); ++i)
             taken_.push_back(several && (i || first) && goes_by_rows(net.layers[i], batch));
         if (!any()) return;
-        space.by_rows.lay_out([&](Room &room) {
+        space.by_rows.lay_out([&](Arena &arena) {
             for (size_t i = 0; i < taken_.size(); ++i) {
                 if (!taken_[i]) continue;
-                sides_[i].z = room.take<T>(rows * net.layers[i].n_in);
-                sides_[i].d = room.take<T>(rows * net.layers[i].n_out + ROOM);
+                sides_[i].z = arena.take<T>(rows * net.layers[i].n_in);
+                sides_[i].d = arena.take<T>(rows * net.layers[i].n_out + ROOM);
             }
         });
         add_stretches();

@@ -31,9 +31,9 @@ template <class T> Buffer<T> buffer(size_t count) {
 }
 
 // Memory that is kept between calls, handed out array by array, each on a cache line of its own.
-class Room {
+class Arena {
   public:
-    // Calls lay(room) twice: to count, when what it takes is null, and to place.
+    // Calls lay(arena) twice: to count, when what it takes is null, and to place.
     template <class F> void lay_out(F &&lay) {
         base_ = nullptr, used_ = 0;
         lay(*this);

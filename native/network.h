@@ -165,7 +165,7 @@ inline size_t entry_room(size_t rows, size_t d) { return most_entries(rows, d) +
 // The buffers of one piece of at most `capacity` rows, and what was computed in them.
 template <class T> struct Piece {
     size_t capacity = 0, n = 0, from = 0;  // n rows of the batch, the first of them `from`
-    Buffer<T> memory;
+    Arena memory;
     Buffer<int64_t> index;
     Buffer<double> losses;  // of the rows
     Buffer<int32_t> index_of_entries;  // of packed rows, whose values are in X; row i has those from starts[i] on
@@ -179,30 +179,21 @@ template <class T> struct Piece {
     double loss = 0;
 
     void reserve(const Net &net, size_t rows) {
-        if (rows <= capacity && memory) return;
-        size_t total = 0;
-        carve(net, rows, nullptr, total);
-        memory = buffer<T>(total);
+        if (rows <= capacity && zeros) return;
+        memory.lay_out([&](Arena &arena) { carve(net, rows, arena); });
         if (may_pack<T>(net)) {
             index_of_entries = buffer<int32_t>(entry_room(rows, net.n_in));
             starts = buffer<size_t>(rows + 1);
         }
         index = buffer<int64_t>(rows * net.members), losses = buffer<double>(rows * net.members);
-        total = 0;
-        carve(net, rows, memory.get(), total);
         std::memset(zeros, 0, widest(net) * sizeof(T));
         capacity = rows;
     }
 
   private:
-    // Lays the arrays out one after another, each on a cache line of its own and with the room behind it that products
-    // by tiles need; without memory, only counts.
-    void carve(const Net &net, size_t rows, T *memory, size_t &total) {
-        auto take = [&](size_t count) {
-            T *at = memory ? memory + total : nullptr;
-            total += (count + ROOM + LINE - 1) / LINE * LINE;
-            return at;
-        };
+    // Lays the arrays out one after another, each with the room behind it that products by tiles need.
+    void carve(const Net &net, size_t rows, Arena &arena) {
+        auto take = [&](size_t count) { return arena.take<T>(count + ROOM); };
         t.clear(), z.clear(), d.clear(), aux.clear();
         for (const Layer &layer : net.layers) {
             size_t count = layer.n_out * rows * layer.times;
@@ -233,7 +224,7 @@ template <class T> struct Workspace {
     size_t rows = 0;
     Columns<T> columns;  // of a batch of sparse rows, with the gradient in its first layer
     Buffer<T> slopes;
-    Room by_rows, by_outputs;  // of the classes of those names
+    Arena by_rows, by_outputs;  // of the classes of those names
 
     // Makes room for batches of n rows; to be called anew for a smaller batch, whose fewer pieces may be longer.
     void reserve(const Net &net, size_t n) {
