@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from layerloop.errors import InputError, LabelError, ShapeError
+from layerloop.finite import all_finite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -75,7 +76,7 @@ def _rows(y: NDArray[np.generic], width: int, dtype: str) -> NDArray[np.floating
         raise ShapeError(f"the network gives {width} outputs, so y must be ({len(y)}, {width}), got {y.shape}{hint}")
     with np.errstate(over="ignore"):  # too large a number becomes infinity, which is refused
         targets: NDArray[np.floating] = y.astype(dtype)
-    if not np.isfinite(targets).all():
+    if not all_finite(targets):
         raise InputError(f"y holds NaN, infinity or a number too large for {dtype}: remove or fill such rows first")
     return targets
 

@@ -23,6 +23,7 @@ from layerloop.errors import (
     ShapeError,
     did_you_mean,
 )
+from layerloop.finite import all_finite
 
 if TYPE_CHECKING:
     import os
@@ -268,7 +269,7 @@ def floats(rows: NDArray[np.generic], name: str, skipped: int | None) -> NDArray
         "float32",
     )
     rows = np.ascontiguousarray(rows, np.float32 if small else np.float64)
-    if not (np.isfinite(rows.min()) and np.isfinite(rows.max())):
+    if not all_finite(rows):
         row, column = (int(i) for i in np.argwhere(~np.isfinite(rows))[0])
         column += skipped is not None and column >= skipped
         raise NonFiniteInputError(

@@ -10,6 +10,7 @@ from layerloop.arraylike import Samples, as_array, as_samples
 from layerloop.csr import Csr
 from layerloop.data.weights import ClassWeight, checked_weights, class_weights, normalised
 from layerloop.errors import InputError, NonFiniteInputError, SettingError, ShapeError
+from layerloop.finite import all_finite
 from layerloop.settings import whole
 
 if TYPE_CHECKING:
@@ -203,12 +204,12 @@ def checked_rows(rows: Samples, scale: float | None = None) -> NDArray[np.generi
 
 
 def check_finite(X: NDArray[np.generic] | Csr, first: int = 0) -> None:
-    """Raise NonFiniteInputError with the place of the first NaN or infinity (the extremes pass both on).
+    """Raise NonFiniteInputError with the place of the first NaN or infinity.
 
     `first` is the row of a larger X with which this one begins.
     """
     numbers = X.values if isinstance(X, Csr) else X
-    if numbers.dtype.kind != "f" or not numbers.size or (np.isfinite(numbers.min()) and np.isfinite(numbers.max())):
+    if all_finite(numbers):
         return
     at = tuple(int(i) for i in np.argwhere(~np.isfinite(numbers))[0])
     row, column = (int(X.row_numbers()[at]), int(X.columns[at])) if isinstance(X, Csr) else at

@@ -9,6 +9,7 @@ import numpy as np
 
 from layerloop.csr import Csr
 from layerloop.errors import NonFiniteInputError
+from layerloop.finite import all_finite
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,7 +72,7 @@ def scaled(data: Dataset) -> NDArray[np.float32] | Csr:
         return rows
     with np.errstate(over="ignore"):
         X = data.X.astype(np.float32, copy=False)
-    if not (np.isfinite(X.min()) and np.isfinite(X.max())):
+    if not all_finite(X):
         row, column = (int(i) for i in np.argwhere(~np.isfinite(X))[0])
         named = repr(data.columns[column]) if data.columns else str(column)
         raise NonFiniteInputError(

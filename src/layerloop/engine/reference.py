@@ -22,6 +22,7 @@ from layerloop.engine.heads import HEADS, Head
 from layerloop.engine.losses import FUSED, LOSSES, Term
 from layerloop.engine.steps import PREDICTION, ROW_STEPS, Join, Mode, Step, dense_step
 from layerloop.errors import ShapeError
+from layerloop.finite import all_finite
 from layerloop.layers import Dense, Members
 from layerloop.losses import LossSpec
 
@@ -321,15 +322,10 @@ def predicted(engine: Any, w: Vector, X: NDArray[Any] | Csr, scale: float | None
     """`predict` by calls of an engine's `outputs`."""
     for start in range(0, len(X), BLOCK):
         part = X[start : start + BLOCK]
-        if scale is None and not _all_finite(part.values if isinstance(part, Csr) else part):
+        if scale is None and not all_finite(part.values if isinstance(part, Csr) else part):
             return False
         into[start : start + BLOCK] = engine.outputs(w, part, scale)
     return True
-
-
-def _all_finite(numbers: NDArray[Any]) -> bool:
-    """By the extremes, which pass NaN on: three times as fast as a mask of a large array."""
-    return not numbers.size or bool(np.isfinite(numbers.min()) and np.isfinite(numbers.max()))
 
 
 def _scores(space: Workspace, weights: list[Any], mode: Mode) -> None:

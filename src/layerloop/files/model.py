@@ -19,6 +19,7 @@ import numpy as np
 from layerloop.atomic import write_atomically
 from layerloop.errors import LayerloopError, ModelFileError, NetworkError, expect
 from layerloop.files.container import content_of, packed, plain_array, unpacked
+from layerloop.finite import all_finite
 from layerloop.layers import as_plain, from_plain
 from layerloop.network import Chain, params
 from layerloop.plan import Architecture
@@ -122,7 +123,7 @@ def described(m: Chain) -> tuple[dict[str, object], Tensors]:
     NetworkError
         A parameter that is not finite.
     """
-    if not np.isfinite(m.flat).all():
+    if not all_finite(m.flat):
         raise NetworkError("the network holds parameters that are not finite; such a model is not saved")
     inputs = to_dict(m.inputs)
     tensors: Tensors = {name: plain_array(part, m.dtype) for name, part in params(m).items()}
@@ -159,7 +160,7 @@ def build(description: Mapping[str, Any], tensors: Tensors) -> Chain:
                 f"it is damaged: {name} is {tensors[name].dtype} {tensors[name].shape}, expected {part.shape}"
             )
         part[...] = tensors[name]
-    if not np.isfinite(m.flat).all():
+    if not all_finite(m.flat):
         raise ModelFileError("it holds parameters that are not finite")
     m.record = dict(description["record"])
     return m

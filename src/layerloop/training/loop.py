@@ -17,7 +17,7 @@ from layerloop.network import evaluate, layout, make_plan, make_rows, setup
 from layerloop.settings import blas_threads, whole
 from layerloop.training.callbacks import Progress, Steps, Stop, as_callback, stop_of
 from layerloop.training.history import History
-from layerloop.training.savepoint import Savepoint, Stretch, all_finite, changing
+from layerloop.training.savepoint import Savepoint, Stretch, changing, still_finite
 from layerloop.vocabulary import crossentropy
 
 if TYPE_CHECKING:
@@ -225,7 +225,7 @@ class Run:
         Of two million columns that takes longer than many steps, so it is done only as often as SHARE says.
         """
         begun = time.perf_counter()
-        if not all_finite(self.m.flat, self.state, self.places):
+        if not still_finite(self.m.flat, self.state, self.places):
             raise self._diverged(*self._go_back())
         room = self.saved[0] if len(self.saved) > 1 else None
         self.saved = [*self.saved[-1:], Savepoint.of(self.m.flat, self.state, self.places, room, fresh=fresh)]
@@ -265,7 +265,7 @@ class Run:
                 at, part = (stretch.epoch, stretch.done + i), stretch.order[start : start + batch]
                 if not self.m.engine.train(w, state, self.rows, part, self.plan, batch, one):
                     return step - 1, at
-                if not all_finite(w, state, self.places):
+                if not still_finite(w, state, self.places):
                     return step, at
                 step += 1
         return step, at
@@ -301,7 +301,7 @@ def check_trainable(m: Chain, plan: Plan) -> None:
     """Raise SettingError or NetworkError for a network that cannot be trained under this plan."""
     if not m.architecture.size:
         raise SettingError("this chain has no parameters to train")
-    if not all_finite(m.flat):
+    if not still_finite(m.flat):
         raise NetworkError("the network already holds parameters that are not finite: start from another one")
     _check_outputs(m, plan)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from layerloop.csr import Csr
+from layerloop.finite import all_finite
 from layerloop.optim import LazyAdam
 
 if TYPE_CHECKING:
@@ -80,16 +81,10 @@ def changing(m: Chain, state: State, rows: Rows) -> Places:
     return np.flatnonzero(occurs)
 
 
-def all_finite(w: Vector, state: State | None = None, places: Places = None) -> bool:
+def still_finite(w: Vector, state: State | None = None, places: Places = None) -> bool:
     """Whether no number that training may change is NaN or infinite."""
     table, rest = _parts(w, state, places)
-    return _finite(rest) and (places is None or _finite(table[places]))
-
-
-def _finite(x: Vector) -> bool:
-    """A sum that is finite has finite terms, and is formed without a vector of answers."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(np.add.reduce(x, axis=None)) or np.isfinite(x).all())
+    return all_finite(rest) and (places is None or all_finite(table[places]))
 
 
 def _parts(vector: Vector, state: State | None, places: Places) -> tuple[Vector, Vector]:
