@@ -3,7 +3,7 @@
 #include "kernels.h"
 
 #include <string.h>
-#if defined(__GNUC__) && defined(__AVX512F__)
+#if defined(__GNUC__) && defined(__AVX2__)
 #include <immintrin.h>
 #endif
 
@@ -32,7 +32,7 @@ template <class T> struct Sums {
 
     // Several sums at a time, since the next addition to one waits for the last.
     template <int N, int C> void run(size_t at) const {
-        constexpr int SUMS = 4 / C;
+        constexpr int SUMS = 8 / C;
         using stored = typename Vector<T, N>::stored;
         typename Vector<T, N>::type sum[SUMS][C] = {};
         size_t e = 0;
@@ -73,7 +73,22 @@ template <class T> struct Spreads {
 #pragma GCC unroll 4
         for (int c = 0; c < C; ++c) slope[c] = *(const stored *)(d + at + c * N);
         const Entries<T> x = this->x;
-        for (size_t e = 0; e < x.count; ++e) {
+        size_t e = 0;
+        for (; e + 2 <= x.count; e += 2) {  // rows differ: both are loaded before one is stored
+            T *one = M + (size_t)x.index[e] * stride + at, *two = M + (size_t)x.index[e + 1] * stride + at;
+            typename Vector<T, N>::type a[C], b[C];
+#pragma GCC unroll 4
+            for (int c = 0; c < C; ++c) {
+                a[c] = *(const stored *)(one + c * N) + x.values[e] * slope[c];
+                b[c] = *(const stored *)(two + c * N) + x.values[e + 1] * slope[c];
+            }
+#pragma GCC unroll 4
+            for (int c = 0; c < C; ++c) {
+                *(stored *)(one + c * N) = a[c];
+                *(stored *)(two + c * N) = b[c];
+            }
+        }
+        for (; e < x.count; ++e) {
             T *row = M + (size_t)x.index[e] * stride + at, value = x.values[e];
 #pragma GCC unroll 4
             for (int c = 0; c < C; ++c) *(stored *)(row + c * N) += value * slope[c];
@@ -117,6 +132,54 @@ inline size_t pack_bytes(int32_t *index, float *values, const uint8_t *bytes, si
 
 inline size_t pack(int32_t *index, float *values, const float *x, size_t d) {
     return pack_by_16(index, values, d, [&](size_t j) { return _mm512_loadu_ps(x + j); }, [&](size_t j) { return x[j]; });
+}
+
+#elif defined(__GNUC__) && defined(__AVX2__)
+
+// For each of the ways in which eight numbers can be zero or not: the places of those that are not, first to last.
+struct Places {
+    alignas(64) uint8_t of[256][8] = {};
+    constexpr Places() {
+        for (int mask = 0; mask < 256; ++mask)
+            for (int bit = 0, count = 0; bit < 8; ++bit)
+                if (mask >> bit & 1) of[mask][count++] = (uint8_t)bit;
+    }
+};
+constexpr Places places;
+
+// Eight at a time: those of the mask move together. Returns how many.
+inline size_t pack_by_8(int32_t *index, float *values, __m256 x, unsigned mask, size_t j) {
+    __m256i kept = _mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)places.of[mask]));
+    _mm256_storeu_si256((__m256i *)index, _mm256_add_epi32(kept, _mm256_set1_epi32((int)j)));
+    _mm256_storeu_ps(values, _mm256_permutevar8x32_ps(x, kept));
+    return (size_t)__builtin_popcount(mask);
+}
+
+inline size_t pack_bytes(int32_t *index, float *values, const uint8_t *bytes, size_t d, float scale) {
+    size_t count = 0, j = 0;
+    for (; j + 32 <= d; j += 32) {
+        __m256i all = _mm256_loadu_si256((const __m256i *)(bytes + j));
+        auto mask = ~(unsigned)_mm256_movemask_epi8(_mm256_cmpeq_epi8(all, _mm256_setzero_si256()));
+        if (!mask) continue;
+        for (size_t i = j; i < j + 32; i += 8, mask >>= 8) {
+            __m256 x = _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_loadl_epi64((const __m128i *)(bytes + i))));
+            x = _mm256_mul_ps(x, _mm256_set1_ps(scale));
+            count += pack_by_8(index + count, values + count, x, mask & 255, i);
+        }
+    }
+    for (; j < d; ++j) index[count] = (int32_t)j, values[count] = (float)(int32_t)bytes[j] * scale, count += bytes[j] != 0;
+    return count;
+}
+
+inline size_t pack(int32_t *index, float *values, const float *x, size_t d) {
+    size_t count = 0, j = 0;
+    for (; j + 8 <= d; j += 8) {
+        __m256 part = _mm256_loadu_ps(x + j);
+        auto mask = (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(part, _mm256_setzero_ps(), _CMP_NEQ_UQ));
+        count += pack_by_8(index + count, values + count, part, mask, j);
+    }
+    for (; j < d; ++j) index[count] = (int32_t)j, values[count] = x[j], count += x[j] != 0;
+    return count;
 }
 
 #endif
