@@ -18,10 +18,11 @@ template <class T> class ByRows {
             for (size_t i = 0; i < taken_.size(); ++i) {
                 if (!taken_[i]) continue;
                 sides_[i].z = arena.take<T>(rows * net.layers[i].n_in);
-                sides_[i].d = arena.take<T>(rows * net.layers[i].n_out + ROOM);
+                sides_[i].d = arena.take<T>(rows * whole_panels<T>(net.layers[i].n_out));
+                sides_[i].W = arena.take<T>(net.layers[i].n_in * whole_panels<T>(net.layers[i].n_out));
             }
         });
-        add_stretches();
+        add_stretches(batch);
         share_out(batch);
     }
 
@@ -30,14 +31,24 @@ template <class T> class ByRows {
 
     // Calls apply(gradient, from, to) for all parameters from `begin` on, which is where a layer begins; of a batch of n
     // rows in `count` pieces.
-    template <class F> void update(Workspace<T> &space, Pool &pool, size_t n, size_t count, size_t begin, F &&apply) {
+    template <class F>
+    void update(Workspace<T> &space, Pool &pool, const T *w, size_t n, size_t count, size_t begin, F &&apply) {
         pool.run((uint32_t)begins_.size() - 1, [&](uint32_t i) {
-            alignas(LINE) T room[std::max(TILE_ROWS * MOST_TILED, UPDATE_BLOCK)];
+            T *room = room_of_thread<T>(room_);
             for (size_t s = begins_[i]; s < begins_[i + 1]; ++s) {
                 auto [from, to, layer] = stretches_[s];
                 if (from < begin) continue;
                 apply(layer ? gradient(stretches_[s], n, room) : sum_parts(space, count, from, to, room), from, to);
+                if (layer) copy(stretches_[s], w);
             }
+        });
+    }
+
+    // The weights as they are now into the copies that the forward loop takes.
+    void take(Pool &pool, const T *w) {
+        pool.run((uint32_t)begins_.size() - 1, [&](uint32_t i) {
+            for (size_t s = begins_[i]; s < begins_[i + 1]; ++s)
+                if (stretches_[s].layer) copy(stretches_[s], w);
         });
     }
 
@@ -53,12 +64,16 @@ template <class T> class ByRows {
     std::vector<bool> taken_;
     std::vector<Stretch> stretches_;
     std::vector<size_t> begins_;  // the first stretch of each task, and behind the last
+    size_t room_ = UPDATE_BLOCK;  // entries: the gradient of a stretch, and what its product copies
 
-    void add_stretches() {
+    static constexpr size_t ROWS = 2 * TILE_ROWS;  // of W in a stretch: the slopes are gone through once for so many
+
+    void add_stretches(size_t batch) {
         for (size_t i = 0; i < taken_.size(); ++i) {
             const Layer &layer = net_.layers[i];
             size_t end = layer.at + layer.size, rest = layer.at + (taken_[i] ? layer.n_in * layer.n_out : 0);
-            add(layer.at, rest, TILE_ROWS * layer.n_out, &layer);
+            add(layer.at, rest, ROWS * layer.n_out, &layer);
+            if (taken_[i]) room_ = std::max(room_, ROWS * layer.n_out + tile_room(ROWS, layer.n_out, batch));
             add(rest, end, UPDATE_BLOCK, nullptr);
         }
     }
@@ -80,11 +95,21 @@ template <class T> class ByRows {
         begins_.resize(tasks + 1, stretches_.size());
     }
 
+    size_t row_of(const Stretch &at) const { return (at.from - at.layer->at) / at.layer->n_out; }
+    const Sides<T> &sides_of(const Stretch &at) const { return sides_[(size_t)(at.layer - net_.layers.data())]; }
+
+    void copy(const Stretch &at, const T *w) const {
+        size_t in = at.layer->n_in, out = at.layer->n_out, columns = panel_columns<T>();
+        T *into = sides_of(at).W + row_of(at) * columns;
+        tiles_of<T>(kernels()).copy(into, w + at.from, (at.to - at.from) / out, out, out, columns * in);
+    }
+
     // dW <- Z^T D for some rows
     const T *gradient(const Stretch &at, size_t n, T *room) const {
-        const Sides<T> &side = sides_[(size_t)(at.layer - net_.layers.data())];
-        size_t in = at.layer->n_in, out = at.layer->n_out, row = (at.from - at.layer->at) / out;
-        tiles_of<T>(kernels())(room, side.z + row, side.d, {(at.to - at.from) / out, out, n, 1, in, out, out});
+        const Sides<T> &side = sides_of(at);
+        size_t in = at.layer->n_in, out = at.layer->n_out, columns = panel_columns<T>();
+        Tiles shape{(at.to - at.from) / out, out, n, 1, in, columns, out, columns * n};
+        tiles_of<T>(kernels()).multiply(room, side.z + row_of(at), side.d, shape, room + ROWS * out);
         return room;
     }
 };

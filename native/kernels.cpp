@@ -334,7 +334,7 @@ template <class T> constexpr Table<T> table() {
 #define ENTRIES JOINED(layerloop_entries_, LAYERLOOP_ISA)
 #define LAYERS JOINED(layerloop_layers_, LAYERLOOP_ISA)
 #define LOSSES JOINED(layerloop_losses_, LAYERLOOP_ISA)
-extern "C" const TileTable TILES;
+extern "C" const TileTables TILES;
 extern "C" const EntryTables ENTRIES;
 extern "C" const LayerTables LAYERS;
 extern "C" const LossTables LOSSES;

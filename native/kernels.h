@@ -59,18 +59,38 @@ struct Product {
     bool adds = false;
 };
 
-// Row-major c (rows, width) <- a (rows, k) b (k, width); an entry of a lies at row * a_row + k * a_k. Up to a vector's
-// length (16 entries) beyond each row of b is read, so b needs that much room behind it.
+// Row-major c (rows, width) <- a (rows, k) b (k, width); an entry of a lies at row * a_row + k * a_k, one of them 1. Up to
+// a vector's length (16 entries) beyond each row of b is read: b needs that much room behind it, or else `b_ends`. Where
+// `b_panel` is not 0, b lies in panels: so many columns as TileTable says side by side, ldb apart, the next panel b_panel on.
 struct Tiles {
-    size_t rows, width, k, a_row, a_k, ldb, ldc;
+    size_t rows, width, k, a_row, a_k, ldb, ldc, b_panel = 0;
+    bool b_ends = false;
 };
 constexpr size_t ROOM = 32;
-constexpr size_t TILE_ROWS = 12;  // that are computed at a time
+constexpr size_t TILE_ROWS = 12;  // that are computed at a time, or a part of them
 
-struct TileTable {
-    void (*f32)(float *c, const float *a, const float *b, const Tiles &s);
-    void (*f64)(double *c, const double *a, const double *b, const Tiles &s);
+// Null where the instruction set has too few registers for tiles.
+template <class T> struct TileTable {
+    // with room for tile_room(...) entries
+    void (*multiply)(T *c, const T *a, const T *b, const Tiles &s, T *room);
+    // Rows (rows, width) <- of b, ldb apart, into panels that begin at `out`, the next one `panel` on.
+    void (*copy)(T *out, const T *b, size_t rows, size_t width, size_t ldb, size_t panel);
+    size_t columns;  // of a panel
 };
+
+struct TileTables {
+    TileTable<float> f32;
+    TileTable<double> f64;
+};
+
+// How much of the depth is gone through at a time: panels of the shorter factor stay in the nearest cache.
+inline size_t tile_depth(size_t rows, size_t width) { return rows > width ? 256 : 1024; }
+
+// Entries of the copies that a product by tiles makes: of its shorter factor, and of a panel of the other.
+inline size_t tile_room(size_t rows, size_t width, size_t k) {
+    size_t shorter = rows > width ? width : rows, most = tile_depth(rows, width);
+    return (shorter + 2 * ROOM) * (k < most ? k : most);
+}
 
 // The entries of a row that are not zero.
 template <class T> struct Entries {
@@ -99,16 +119,15 @@ struct Kernels {
     const char *isa;
     Table<float> f32;
     Table<double> f64;
-    const TileTable *tiles;
+    const TileTables *tiles;
     const EntryTables *entries;
     const LayerTables *layers;
     const LossTables *losses;
 };
 
-template <class T> using TileProduct = void (*)(T *c, const T *a, const T *b, const Tiles &s);
-template <class T> TileProduct<T> tiles_of(const Kernels &kernels);
-template <> inline TileProduct<float> tiles_of(const Kernels &kernels) { return kernels.tiles->f32; }
-template <> inline TileProduct<double> tiles_of(const Kernels &kernels) { return kernels.tiles->f64; }
+template <class T> const TileTable<T> &tiles_of(const Kernels &kernels);
+template <> inline const TileTable<float> &tiles_of(const Kernels &kernels) { return kernels.tiles->f32; }
+template <> inline const TileTable<double> &tiles_of(const Kernels &kernels) { return kernels.tiles->f64; }
 
 template <class T> const EntryTable<T> &entries_of(const Kernels &kernels);
 template <> inline const EntryTable<float> &entries_of(const Kernels &kernels) { return kernels.entries->f32; }

@@ -1,27 +1,33 @@
 // The products of one dense layer with a piece's rows; to be included by network.h.
 #pragma once
 
-// T (n_out, n) <- W^T x^T from rows x (n, n_in), by tiles along the outputs, which `side` holds as rows
-template <class T> void affine_rows(Piece<T> &p, T *t, const T *x, const T *W, const Layer &layer) {
-    size_t in = layer.n_in, out = layer.n_out, ldb = out;
-    if (out % ROOM) {  // the last row of W has no room behind it
-        ldb = padded(out);
-        for (size_t i = 0; i < in; ++i) std::memcpy(p.wide + i * ldb, W + i * out, out * sizeof(T));
-        W = p.wide;
-    }
-    tiles_of<T>(kernels())(p.side, x, W, {p.n, out, in, in, 1, ldb, out});
-    table_of<T>(kernels()).transpose(t, p.side, p.n, out);
+template <class T> void multiply_by_tiles(T *c, const T *a, const T *b, const Tiles &s) {
+    tiles_of<T>(kernels()).multiply(c, a, b, s, room_of_thread<T>(tile_room(s.rows, s.width, s.k)));
 }
 
-// T (n_out, n) <- W^T Z, from the rows x (n, n_in) in the first layer
+// T (n_out, n) <- W^T x^T from rows x (n, n_in), or W^T Z, by tiles along the outputs, which `side` holds as rows; of W in
+// panels where there is such a copy.
 template <class T>
-void affine(Piece<T> &p, const Batch<T> &b, T *t, const T *z, const T *x, const Layer &layer) {
-    const T *W = b.w + layer.at;
+void affine_rows(Piece<T> &p, T *t, const T *z, const T *x, const T *W, const T *panels, const Layer &layer) {
+    size_t n = p.n, in = layer.n_in, out = layer.n_out, columns = panel_columns<T>();
+    Tiles shape{n, out, in, x ? in : 1, x ? 1 : n, panels ? columns : out, out};
+    if (panels) shape.b_panel = columns * in;
+    else shape.b_ends = out % ROOM;  // the last row of W has no room behind it
+    multiply_by_tiles(p.side, x ? x : z, panels ? panels : W, shape);
+    table_of<T>(kernels()).transpose(t, p.side, n, out);
+}
+
+// T (n_out, n) <- W^T Z of layer i, from the rows x (n, n_in) in the first
+template <class T> void affine(Piece<T> &p, const Batch<T> &b, size_t i, const T *x) {
+    const Layer &layer = b.net.layers[i];
+    const T *W = b.w + layer.at, *z = p.node[i];
+    T *t = p.t[i];
     size_t n = p.n * layer.times;
     auto rows = (int64_t)n, in = (int64_t)layer.n_in, out = (int64_t)layer.n_out;
-    if (tiled(layer, n)) {
-        if (x) return affine_rows(p, t, x, W, layer);
-        return tiles_of<T>(kernels())(t, W, z, {layer.n_out, n, layer.n_in, 1, layer.n_out, n, n});
+    const T *panels = hands_over(b, i) ? b.sides[i].W : nullptr;
+    if (panels || tiled(layer, n)) {
+        if (x || panels) return affine_rows(p, t, z, x, W, panels, layer);
+        return multiply_by_tiles(t, W, z, {layer.n_out, n, layer.n_in, 1, layer.n_out, n, n});
     }
     if (x) multiply(t, x, W, {true, true, rows, out, in, in, out, rows}, *b.watch);
     else multiply(t, z, W, {false, true, rows, out, in, rows, out, rows}, *b.watch);
@@ -36,18 +42,19 @@ void weight_gradient(Piece<T> &p, const Batch<T> &b, T *dW, const T *d, const T 
         table_of<T>(kernels()).transpose(p.side, d, layer.n_out, n);
         size_t a_row = x ? 1 : n, a_k = x ? layer.n_in : 1;
         Tiles shape{layer.n_in, layer.n_out, n, a_row, a_k, layer.n_out, layer.n_out};
-        return tiles_of<T>(kernels())(dW, x ? x : z, p.side, shape);
+        return multiply_by_tiles(dW, x ? x : z, p.side, shape);
     }
     if (x) multiply(dW, d, x, {true, true, out, in, rows, rows, in, out}, *b.watch);
     else multiply(dW, d, z, {true, false, out, in, rows, rows, rows, out}, *b.watch);
 }
 
-// Q (n_in, n) <- W D
-template <class T> void input_gradient(const Batch<T> &b, T *q, const T *d, const Layer &layer, size_t n) {
+// Q (n_in, n) <- W D of layer i
+template <class T> void input_gradient(const Batch<T> &b, size_t i, T *q, const T *d, size_t n) {
+    const Layer &layer = b.net.layers[i];
     const T *W = b.w + layer.at;
     auto rows = (int64_t)n, in = (int64_t)layer.n_in, out = (int64_t)layer.n_out;
-    if (tiled(layer, n))
-        return tiles_of<T>(kernels())(q, W, d, {layer.n_in, n, layer.n_out, layer.n_out, 1, n, n});
+    if (hands_over(b, i) || tiled(layer, n))
+        return multiply_by_tiles(q, W, d, {layer.n_in, n, layer.n_out, layer.n_out, 1, n, n});
     multiply(q, d, W, {false, false, rows, in, out, rows, out, rows}, *b.watch);
 }
 

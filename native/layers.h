@@ -46,7 +46,7 @@ template <class T> void forward_dense(Piece<T> &p, const Batch<T> &b, size_t i) 
     if (layer.own > 1) forward_members(p, b, layer, t, p.node[i]);
     else if (b.sparse && !i) affine_sparse(p, t, b);
     else if (p.packed && !i) affine_packed(p, b, t, layer);
-    else affine(p, b, t, p.node[i], given_rows(p, b, i), layer);
+    else affine(p, b, i, given_rows(p, b, i));
     if (factor != 1) layers_of<T>(kernels()).shrink(t, factor, r.width * r.rows);
     if (layer.own > 1) layers_of<T>(kernels()).shift(t, bias, layer.size / layer.own, r);
     k.forward[layer.activation](p.z[i], t, layer.own > 1 ? p.zeros : bias, r.width, r.rows);
@@ -71,10 +71,23 @@ template <class T> void slopes_by_rows(T *slopes, const Piece<T> &p, const Batch
     if (factor != 1) layers_of<T>(kernels()).shrink(slopes, factor, p.n * out);
 }
 
+// The same in panels, the last of which need not be full.
+template <class T> void slopes_by_panels(T *slopes, const Piece<T> &p, const Batch<T> &b, size_t i, T factor) {
+    size_t out = b.net.layers[i].n_out, columns = panel_columns<T>();
+    for (size_t j = 0; j < out; j += columns) {
+        size_t width = std::min(columns, out - j);
+        T *panel = slopes + j * b.n + p.from * columns, *rows = width == columns ? panel : p.side;
+        table_of<T>(kernels()).transpose(rows, p.d[i] + j * p.n, width, p.n);
+        if (factor != 1) layers_of<T>(kernels()).shrink(rows, factor, p.n * width);
+        if (rows == panel) continue;
+        for (size_t k = 0; k < p.n; ++k) std::memcpy(panel + k * columns, rows + k * width, width * sizeof(T));
+    }
+}
+
 // Both sides of the gradient in a layer's weights; rows that it took as they lay there already.
 template <class T> void hand_over(const Piece<T> &p, const Batch<T> &b, size_t i, T factor) {
     size_t in = b.net.layers[i].n_in;
-    slopes_by_rows(b.sides[i].d, p, b, i, factor);
+    slopes_by_panels(b.sides[i].d, p, b, i, factor);
     if (!given_rows(p, b, i))
         table_of<T>(kernels()).transpose(b.sides[i].z + p.from * in, p.node[i], in, p.n);
 }
@@ -97,7 +110,7 @@ template <class T> void backward_dense(Piece<T> &p, const Batch<T> &b, size_t i)
     else if (i || !gradient_of_packed(p, b, dW))
         weight_gradient(p, b, dW, p.d[i], p.node[i], given_rows(p, b, i), layer);
     table_of<T>(kernels()).row_sums(db, p.d[i], r.width, r.rows);
-    if (q) input_gradient(b, q, p.d[i], layer, r.rows);
+    if (q) input_gradient(b, i, q, p.d[i], r.rows);
     if (factor == 1) return;
     if (here) k.shrink(dW, factor, layer.n_in * layer.n_out);
     if (q) k.shrink(q, factor, layer.n_in * r.rows);

@@ -53,6 +53,14 @@ class Arena {
     size_t size_ = 0, used_ = 0;
 };
 
+// Room for so many entries that the calling thread keeps: the next to ask gets the same.
+template <class T> T *room_of_thread(size_t count) {
+    static thread_local Buffer<char> room;
+    static thread_local size_t size = 0;
+    if (count * sizeof(T) > size) size = count * sizeof(T), room = buffer<char>(size);
+    return (T *)room.get();
+}
+
 inline void fetch(const void *start, size_t bytes) {
 #if defined(__GNUC__)
     for (size_t at = 0; at < bytes; at += LINE) __builtin_prefetch((const char *)start + at);

@@ -50,8 +50,6 @@ template <class T> const std::vector<T> &numbers_of(const Layer &layer);
 template <> inline const std::vector<float> &numbers_of(const Layer &layer) { return layer.numbers32; }
 template <> inline const std::vector<double> &numbers_of(const Layer &layer) { return layer.numbers; }
 
-constexpr size_t MOST_TILED = 512;  // outputs of a layer whose products go by tiles
-
 struct Net {
     std::vector<Layer> layers;
     Head head;
@@ -86,10 +84,11 @@ template <class T> struct Wanted {
     bool by_index() const { return index && smoothing == 0; }
 };
 
-// The two sides of a weights' gradient, by rows of the whole batch: what went into the layer (n, n_in) and the slopes in
-// its pre-activations (n, n_out). Null where the pieces take that gradient themselves; by_rows.h.
+// A layer whose weights' gradient is taken for the whole batch: what went into the layer (n, n_in), and in the panels that
+// products by tiles take, the slopes in its pre-activations (n, n_out) and a copy of its weights. Null where the pieces
+// take that gradient themselves; by_rows.h.
 template <class T> struct Sides {
-    T *z = nullptr, *d = nullptr;
+    T *z = nullptr, *d = nullptr, *W = nullptr;
 };
 
 // One batch: the n rows that `order` names from `rows`, or the first n where it is null.
@@ -108,19 +107,27 @@ template <class T> struct Batch {
     const Sides<T> *sides = nullptr;  // of each layer; null where the pieces take all gradients themselves
 };
 
-// Whether the products of this layer go by tiles: where the instruction set has registers for them and the matrices stay
-// in the second-level cache unpacked (measured up to these widths). A few rows alone would leave most lanes empty;
-// and very many take so long that a look in between is due, which the BLAS's products have.
+// Whether the products of this layer go by tiles: where the instruction set has registers for them, up to widths from
+// which on a BLAS is as fast. A few rows alone would leave most lanes empty; and very many take so long that a look in
+// between is due, which the BLAS's products have.
 inline bool tiled(const Layer &layer, size_t n) {
-    return kernels().tiles->f32 && n >= 8 && n <= 4096 && layer.n_out <= MOST_TILED && layer.n_in <= 1024;
+    return kernels().tiles->f32.multiply && n >= 8 && n <= 4096 && layer.n_out <= 512 && layer.n_in <= 1024;
+}
+
+template <class T> size_t panel_columns() { return tiles_of<T>(kernels()).columns; }
+template <class T> size_t whole_panels(size_t width) {
+    return (width + panel_columns<T>() - 1) / panel_columns<T>() * panel_columns<T>();
 }
 
 // Whether in training the gradient of this layer's weights is taken by rows of W for a whole batch: where half of W is
 // longer than what goes around between threads instead, of as many samples, half the inputs and all slopes; by_rows.h.
+// All products of such a layer go by tiles. Between the widths of `tiled` and weights as LONG as this there is no gain.
 inline bool goes_by_rows(const Layer &layer, size_t n) {
+    constexpr size_t LONG = 1 << 19, MOST = (size_t)1 << 32;  // entries; multiply-adds until the next look at the watch
     size_t in = layer.n_in, out = layer.n_out;
     bool dense = layer.kind == Kind::dense && layer.times == 1;
-    return dense && tiled(layer, n) && 2 * in * out > n * (in + 2 * out);
+    bool far = kernels().tiles->f32.multiply && n >= 8 && in * out >= LONG && n * in * out <= MOST;
+    return dense && (far || tiled(layer, n)) && 2 * in * out > n * (in + 2 * out);
 }
 
 // A batch is cut into pieces by its size and the network's alone, never by the number of threads: sums over pieces are
@@ -135,9 +142,6 @@ inline size_t piece_count(size_t n, const Net &net) {
     size_t count = std::min({(n + least / 2) / least, n * size / WORTH, (size_t)8});
     return std::max(count, (size_t)1);
 }
-
-// A width with the room behind it that products by tiles read.
-inline size_t padded(size_t width) { return (width + ROOM - 1) / ROOM * ROOM; }
 
 inline size_t widest(const Net &net) {
     size_t width = 0;
@@ -172,7 +176,7 @@ template <class T> struct Piece {
     Buffer<size_t> starts;
     bool packed = false;
     T *X = nullptr, *P = nullptr, *Q = nullptr, *m = nullptr, *Y = nullptr, *weights = nullptr, *gradient = nullptr;
-    T *input = nullptr, *zeros = nullptr, *side = nullptr, *wide = nullptr;
+    T *input = nullptr, *zeros = nullptr, *side = nullptr;
     const T *x = nullptr;  // the rows: X, or the caller's own
     std::vector<T *> t, z, d, aux;
     std::vector<const T *> node;  // what each layer takes, the last what the head takes
@@ -212,7 +216,6 @@ template <class T> struct Piece {
         side = take(widest(net) * all);
         zeros = take(widest(net));
         input = take(net.takes_rows() ? 0 : net.n_in * rows);
-        wide = take(net.takes_rows() ? net.n_in * padded(net.layers.front().n_out) : 0);
         gradient = take(net.size);
         X = take(std::max(net.n_in * rows, may_pack<T>(net) ? entry_room(rows, net.n_in) : 0));
     }

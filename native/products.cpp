@@ -1,6 +1,10 @@
-// Products of narrow matrices, where packing them for a BLAS costs more than it saves. Compiled once for each
-// instruction set like kernels.cpp, under the same rules, but with fused multiply-adds: a product need not have the bits
-// of another machine's, and with them it takes half the time.
+// Products by tiles of C that stay in the registers. Compiled once for each instruction set like kernels.cpp, under the
+// same rules, but with fused multiply-adds: a product need not have the bits of another machine's, and with them it takes
+// half the time.
+//
+// A tile is ROWS x WIDTH entries. Factors whose entries lie close together it takes as they are, which saves the narrow
+// products the copy that a BLAS makes; others are copied slice by slice of the depth, in panels of ROWS rows of a or WIDTH
+// columns of b side by side, since steps of a long and even length leave a cache few places to keep them in.
 #include "kernels.h"
 
 #include <string.h>
@@ -9,44 +13,51 @@ namespace {
 
 #include "vectors.h"
 
-#if defined(__GNUC__) && defined(__AVX512F__)
+#if defined(__GNUC__) && (defined(__AVX512F__) || (defined(__AVX2__) && defined(__FMA__)))
 
-constexpr int ROWS = TILE_ROWS;  // ROWS x 2 sums, 2 columns and one factor fit into the 32 registers
+constexpr size_t ROWS = REGISTER == 64 ? 12 : 6;  // ROWS x 2 sums, 2 columns and one factor fit into the 32 or 16 registers
+template <class T> constexpr size_t WIDTH = 2 * lanes<T>;
+static_assert(TILE_ROWS % ROWS == 0 && WIDTH<float> <= ROOM);
 
-template <class T> inline void store(T *at, typename Vector<T>::type v, size_t width) {
-    constexpr size_t L = lanes<T>;
-    if (width >= L) {
-        *(typename Vector<T>::stored *)at = v;
-        return;
-    }
-    T part[L];
-    memcpy(part, &v, sizeof v);
-    for (size_t l = 0; l < width; ++l) at[l] = part[l];
-}
+// Panels of a factor: entry (k, x) of panel i lies at i * panel + k * along + x * across.
+template <class T> struct Panels {
+    const T *first;
+    size_t panel, along, across;
+};
 
-// c (R, width) <- a (R, k) b (k, width), width <= C vectors; lanes beyond the width are read and not written. Of the
-// factors that come from far away what is needed next is asked for early, where the processor would not foresee it: in
-// the first columns the next rows of a, in the first rows the next columns of b.
+// A slice of the depth of a product.
+template <class T> struct Slice {
+    T *c;
+    Panels<T> a, b;
+    size_t rows, width, depth, ldc;
+    bool adds;
+};
+
+// c (R, C vectors) <- a (R, depth) b (depth, C vectors), added to what c holds where `adds`. Of the factors that come from
+// far away what is needed next is asked for early, where the processor would not foresee it: in the first columns the next
+// rows of a, in the first rows the next columns of b.
 template <class T, int R, int C, bool ask_a, bool ask_b>
-inline void tile(T *c, const T *a, const T *b, const Tiles &s, size_t width) {
+inline void tile(T *c, size_t ldc, bool adds, const T *a, const T *b, const Slice<T> &s) {
     using V = typename Vector<T>::type;
+    using stored = typename Vector<T>::stored;
     constexpr size_t L = lanes<T>;
     V sum[R][C];
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
         for (int j = 0; j < C; ++j) sum[r][j] = V{};
-    for (size_t k = 0; k < s.k; ++k) {
+#pragma GCC unroll 4
+    for (size_t k = 0; k < s.depth; ++k) {
         V column[C];
-        if (ask_a) __builtin_prefetch(a + (2 * R - 1) * s.a_row + k * s.a_k);
+        if (ask_a) __builtin_prefetch(a + (2 * R - 1) * s.a.across + k * s.a.along);
 #pragma GCC unroll 2
         for (int j = 0; j < C; ++j) {
-            column[j] = *(const typename Vector<T>::stored *)(b + k * s.ldb + j * L);
-            if (ask_b) __builtin_prefetch(b + k * s.ldb + (C + j) * L);
+            column[j] = *(const stored *)(b + k * s.b.along + j * L);
+            if (ask_b) __builtin_prefetch(b + k * s.b.along + (C + j) * L);
         }
 #pragma GCC unroll 16
         for (int r = 0; r < R; ++r) {
-            T factor = a[r * s.a_row + k * s.a_k];
+            T factor = a[r * s.a.across + k * s.a.along];
 #pragma GCC unroll 2
             for (int j = 0; j < C; ++j) sum[r][j] += factor * column[j];
         }
@@ -54,54 +65,140 @@ inline void tile(T *c, const T *a, const T *b, const Tiles &s, size_t width) {
 #pragma GCC unroll 16
     for (int r = 0; r < R; ++r)
 #pragma GCC unroll 2
-        for (int j = 0; j < C; ++j) store(c + r * s.ldc + j * L, sum[r][j], width - j * L);
+        for (int j = 0; j < C; ++j) {
+            auto at = (stored *)(c + r * ldc + j * L);
+            *at = adds ? sum[r][j] + *at : sum[r][j];
+        }
+}
+
+// The same for any width up to C vectors: what does not fill them goes by way of the stack.
+template <class T, int R, int C, bool ask_a, bool ask_b>
+void columns(T *c, const T *a, const T *b, const Slice<T> &s, size_t width) {
+    constexpr size_t W = C * lanes<T>;
+    if (width == W) return tile<T, R, C, ask_a, ask_b>(c, s.ldc, s.adds, a, b, s);
+    alignas(64) T whole[R * W];
+    tile<T, R, C, ask_a, ask_b>(whole, W, false, a, b, s);
+    for (size_t r = 0; r < R; ++r)
+        for (size_t j = 0; j < width; ++j) c[r * s.ldc + j] = s.adds ? c[r * s.ldc + j] + whole[r * W + j] : whole[r * W + j];
 }
 
 template <class T, int R, bool ask_a = false, bool ask_b = false>
-void rows(T *c, const T *a, const T *b, const Tiles &s, size_t width) {
-    if (width > lanes<T>) tile<T, R, 2, ask_a, ask_b>(c, a, b, s, width);
-    else tile<T, R, 1, ask_a, ask_b>(c, a, b, s, width);
+void rows(T *c, const T *a, const T *b, const Slice<T> &s, size_t width) {
+    if (width > lanes<T>) columns<T, R, 2, ask_a, ask_b>(c, a, b, s, width);
+    else columns<T, R, 1, ask_a, ask_b>(c, a, b, s, width);
 }
 
 // Fewer rows than ROWS: the function for just so many.
-template <class T, int R> void last_rows(size_t count, T *c, const T *a, const T *b, const Tiles &s, size_t width) {
+template <class T, int R> void last_rows(size_t count, T *c, const T *a, const T *b, const Slice<T> &s, size_t width) {
     if constexpr (R > 0) {
         if (count == R) return rows<T, R>(c, a, b, s, width);
         last_rows<T, R - 1>(count, c, a, b, s, width);
     }
 }
 
-// Rows [i, i + ROWS), or what is left of them, and columns [j, j + width).
-template <class T> void at(T *c, const T *a, const T *b, const Tiles &s, size_t i, size_t j, size_t width) {
-    c += i * s.ldc + j, a += i * s.a_row, b += j;
-    if (i + ROWS > s.rows) return last_rows<T, ROWS - 1>(s.rows - i, c, a, b, s, width);
-    if (j == 0 && s.a_k != 1) return rows<T, ROWS, true>(c, a, b, s, width);
-    if (i == 0) return rows<T, ROWS, false, true>(c, a, b, s, width);
+// Tile (i, j) from the panels a and b.
+template <class T> void at(const Slice<T> &s, size_t i, size_t j, const T *a, const T *b) {
+    size_t row = i * ROWS, column = j * WIDTH<T>, width = s.width - column < WIDTH<T> ? s.width - column : WIDTH<T>;
+    T *c = s.c + row * s.ldc + column;
+    if (row + ROWS > s.rows) return last_rows<T, ROWS - 1>(s.rows - row, c, a, b, s, width);
+    if (j == 0 && s.a.across == 1 && s.a.along > ROWS) return rows<T, ROWS, true>(c, a, b, s, width);
+    if (i == 0 && s.b.along > WIDTH<T>) return rows<T, ROWS, false, true>(c, a, b, s, width);
     rows<T, ROWS>(c, a, b, s, width);
 }
 
-// The longer factor is gone through once.
-template <class T> void tiles(T *c, const T *a, const T *b, const Tiles &s) {
-    constexpr size_t W = 2 * lanes<T>;
-    auto width = [&](size_t j) { return s.width - j < W ? s.width - j : W; };
-    if (s.rows > s.width)
-        for (size_t i = 0; i < s.rows; i += ROWS)
-            for (size_t j = 0; j < s.width; j += W) at(c, a, b, s, i, j, width(j));
-    else
-        for (size_t j = 0; j < s.width; j += W)
-            for (size_t i = 0; i < s.rows; i += ROWS) at(c, a, b, s, i, j, width(j));
+// -- copies ------------------------------------------------------------------------------------------------------
+
+// out (depth, N) <- `count` of N entries side by side, the others zero; those of the next panel are asked for.
+template <class T, size_t N> void copy_panel(T *out, const T *from, size_t along, size_t depth, size_t count) {
+    if (count < N) {
+        memset(out, 0, depth * N * sizeof(T));
+        for (size_t k = 0; k < depth; ++k) memcpy(out + k * N, from + k * along, count * sizeof(T));
+        return;
+    }
+    for (size_t k = 0; k < depth; ++k) {
+        const T *at = from + k * along;
+        memcpy(out + k * N, at, N * sizeof(T));
+        for (size_t x = N; x < 2 * N; x += 64 / sizeof(T)) __builtin_prefetch(at + x);
+    }
 }
 
-constexpr bool HAVE = true;
+// Whether a factor lies in steps so long that it is to be copied, if its panels are used often enough.
+template <class T> bool is_far_apart(const Panels<T> &p) { return p.across == 1 && p.along * sizeof(T) >= 512; }
+
+// A factor of so many rows or columns, which goes through `room` where it is to be copied: a panel at a time, or all of it
+// at once.
+template <class T, size_t N> struct Factor {
+    Panels<T> panels;
+    T *room;
+    size_t width, depth;
+    bool copies;
+
+    void copy_all() {
+        if (!copies) return;
+        for (size_t i = 0; i * N < width; ++i) copy(room + i * N * depth, i);
+        panels = {room, N * depth, N, 1};
+        copies = false;
+    }
+    void copy(T *out, size_t i) const {
+        copy_panel<T, N>(out, panels.first + i * panels.panel, panels.along, depth, width - i * N < N ? width - i * N : N);
+    }
+    const T *panel(size_t i) {
+        if (!copies) return panels.first + i * panels.panel;
+        copy(room, i);
+        return room;
+    }
+    Panels<T> shape() const { return copies ? Panels<T>{room, 0, N, 1} : panels; }
+};
+
+// -- the product -------------------------------------------------------------------------------------------------
+
+// The longer factor is gone through once. A copy pays where its panels are used some times.
+template <class T> void multiply_slice(T *c, Panels<T> a, Panels<T> b, const Tiles &s, size_t depth, bool adds, T *room) {
+    constexpr size_t W = WIDTH<T>;
+    T *panel = room;
+    room += ROOM * depth;
+    size_t down = (s.rows + ROWS - 1) / ROWS, across = (s.width + W - 1) / W;
+    bool by_rows = s.rows > s.width;
+    Factor<T, ROWS> A{a, by_rows ? panel : room, s.rows, depth, across >= 3 && is_far_apart(a)};
+    Factor<T, W> B{b, by_rows ? room : panel, s.width, depth, s.b_ends || (down >= 4 && is_far_apart(b))};
+    if (by_rows) B.copy_all();
+    else A.copy_all();
+    Slice<T> now{c, A.shape(), B.shape(), s.rows, s.width, depth, s.ldc, adds};
+    if (by_rows)
+        for (size_t i = 0; i < down; ++i) {
+            const T *x = A.panel(i);
+            for (size_t j = 0; j < across; ++j) at(now, i, j, x, B.panel(j));
+        }
+    else
+        for (size_t j = 0; j < across; ++j) {
+            const T *y = B.panel(j);
+            for (size_t i = 0; i < down; ++i) at(now, i, j, A.panel(i), y);
+        }
+}
+
+template <class T> void tiles(T *c, const T *a, const T *b, const Tiles &s, T *room) {
+    size_t most = tile_depth(s.rows, s.width), parts = (s.k + most - 1) / most;
+    for (size_t p = 0; p < parts; ++p) {
+        size_t from = p * s.k / parts, to = (p + 1) * s.k / parts;
+        Panels<T> left{a + from * s.a_k, ROWS * s.a_row, s.a_k, s.a_row};
+        Panels<T> right{b + from * s.ldb, s.b_panel ? s.b_panel : WIDTH<T>, s.ldb, 1};
+        multiply_slice(c, left, right, s, to - from, p > 0, room);
+    }
+}
+
+template <class T> void copy(T *out, const T *b, size_t rows, size_t width, size_t ldb, size_t panel) {
+    constexpr size_t W = WIDTH<T>;
+    for (size_t j = 0; j < width; j += W, out += panel) copy_panel<T, W>(out, b + j, ldb, rows, width - j < W ? width - j : W);
+}
+
+template <class T> constexpr TileTable<T> table() { return {&tiles<T>, &copy<T>, WIDTH<T>}; }
 #else
-template <class T> void tiles(T *, const T *, const T *, const Tiles &) {}
-constexpr bool HAVE = false;  // with 16 registers the sums go over the stack, three times slower than the BLAS
+template <class T> constexpr TileTable<T> table() { return {nullptr, nullptr, 1}; }
 #endif
 
 }  // namespace
 
 #define JOINED_(a, b) a##b
 #define JOINED(a, b) JOINED_(a, b)
-extern "C" const TileTable JOINED(layerloop_tiles_, LAYERLOOP_ISA);
-extern "C" const TileTable JOINED(layerloop_tiles_, LAYERLOOP_ISA) = {
-    HAVE ? &tiles<float> : nullptr, HAVE ? &tiles<double> : nullptr};
+extern "C" const TileTables JOINED(layerloop_tiles_, LAYERLOOP_ISA);
+extern "C" const TileTables JOINED(layerloop_tiles_, LAYERLOOP_ISA) = {table<float>(), table<double>()};

@@ -48,7 +48,7 @@ template <class T> struct Steps {
             first.emplace(space, b.net, rule, std::min(batch, rows), (size_t)pool.threads());
         if (around.bounds_norm()) return;
         by_rows.emplace(space, b.net, batch, std::min(batch, rows), !zeros);
-        if (by_rows->any()) b.sides = by_rows->sides();
+        if (by_rows->any()) by_rows->take(pool, rule.w), b.sides = by_rows->sides();
         else by_rows.reset();
     }
 
@@ -72,7 +72,7 @@ template <class T> struct Steps {
         };
         size_t begin = by_outputs ? b.net.layers.front().size : 0;
         if (by_outputs) first->update(space, pool, count, scalars);
-        if (by_rows) by_rows->update(space, pool, b.n, count, begin, apply);
+        if (by_rows) by_rows->update(space, pool, rule.w, b.n, count, begin, apply);
         else ::update(space, pool, around, begin, b.net.size, count, apply);
         if (b.sparse) update_table(space.columns, pool, *b.sparse, table, table_of<T>(kernels()).step[rule.kind], scalars);
         if (first && !by_outputs) first->take();

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from both_engines import TOLERANCE, Case, far
+from both_engines import ISAS, TOLERANCE, Case, far, instructions
 from layerloop import Chain, Dense, Dropout, LayerNorm, Residual
 from layerloop.csr import as_csr
 from layerloop.engine import Rows, make_engine, native
@@ -60,9 +60,27 @@ def test_what_stands_around_a_rule_acts_as_in_numpy(around: dict) -> None:
     layers_agree((Dense(300, 200, "tanh"), Dense(200, 150, "tanh"), Dense(150, 4)), Adjusted(Adam(1e-3), **around))
 
 
-@pytest.mark.parametrize("widths", [(300, 200, 150, 5), (301, 203, 150, 1), (90, 512, 300, 3), (1024, 130, 2)])
-def test_widths_that_fill_no_vector_and_rows_that_fill_no_tile(widths: tuple[int, ...]) -> None:
-    agree(Case(widths, "relu", "identity", "mse", n=400))
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize(
+    "widths",
+    [(300, 200, 150, 5), (301, 203, 150, 1), (90, 512, 300, 3), (1024, 130, 2), (900, 725, 3), (37, 3001, 177, 2)],
+)
+def test_widths_that_fill_no_vector_and_rows_that_fill_no_tile(widths: tuple[int, ...], isa: str) -> None:
+    with instructions(isa):
+        agree(Case(widths, "relu", "identity", "mse", n=400))
+
+
+@pytest.mark.parametrize("isa", ISAS)
+@pytest.mark.parametrize("widths", [(700, 33, 130, 2), (5, 512, 17, 512, 1), (1024, 512, 65)])
+def test_products_whose_factors_are_copied_and_whose_depth_is_sliced(widths: tuple[int, ...], isa: str) -> None:
+    case = Case(widths, "relu", "identity", "mse", dtype="float32", n=333)
+    with instructions(isa):
+        found = [np.zeros_like(case.w) for _ in (case.native, case.numpy)]
+        for engine, gradient in zip((case.native, case.numpy), found, strict=True):
+            engine.value_and_gradient(case.w, case.rows(), case.plan, gradient)
+        assert far(*found) < TOLERANCE["float32"]
+        outputs = [engine.outputs(case.w, case.X, None) for engine in (case.native, case.numpy)]
+        assert far(*outputs) < TOLERANCE["float32"]
 
 
 def test_bytes_and_rows_that_are_mostly_zeros() -> None:
