@@ -9,7 +9,7 @@ template <class T> void multiply_by_tiles(T *c, const T *a, const T *b, const Ti
 // panels where there is such a copy.
 template <class T>
 void affine_rows(Piece<T> &p, T *t, const T *z, const T *x, const T *W, const T *panels, const Layer &layer) {
-    size_t n = p.n, in = layer.n_in, out = layer.n_out, columns = panel_columns<T>();
+    size_t n = p.n * layer.times, in = layer.n_in, out = layer.n_out, columns = panel_columns<T>();
     Tiles shape{n, out, in, x ? in : 1, x ? 1 : n, panels ? columns : out, out};
     if (panels) shape.b_panel = columns * in;
     else shape.b_ends = out % ROOM;  // the last row of W has no room behind it
@@ -26,7 +26,7 @@ template <class T> void affine(Piece<T> &p, const Batch<T> &b, size_t i, const T
     auto rows = (int64_t)n, in = (int64_t)layer.n_in, out = (int64_t)layer.n_out;
     const T *panels = hands_over(b, i) ? b.sides[i].W : nullptr;
     if (panels || tiled(layer, n)) {
-        if (x || panels) return affine_rows(p, t, z, x, W, panels, layer);
+        if (x || panels || is_few(n)) return affine_rows(p, t, z, x, W, panels, layer);
         return multiply_by_tiles(t, W, z, {layer.n_out, n, layer.n_in, 1, layer.n_out, n, n});
     }
     if (x) multiply(t, x, W, {true, true, rows, out, in, in, out, rows}, *b.watch);
@@ -53,7 +53,7 @@ template <class T> void input_gradient(const Batch<T> &b, size_t i, T *q, const 
     const Layer &layer = b.net.layers[i];
     const T *W = b.w + layer.at;
     auto rows = (int64_t)n, in = (int64_t)layer.n_in, out = (int64_t)layer.n_out;
-    if (hands_over(b, i) || tiled(layer, n))
+    if (hands_over(b, i) || (tiled(layer, n) && !is_few(n)))
         return multiply_by_tiles(q, W, d, {layer.n_in, n, layer.n_out, layer.n_out, 1, n, n});
     multiply(q, d, W, {false, false, rows, in, out, rows, out, rows}, *b.watch);
 }

@@ -108,11 +108,13 @@ template <class T> struct Batch {
 };
 
 // Whether the products of this layer go by tiles: where the instruction set has registers for them, up to widths from
-// which on a BLAS is as fast. A few rows alone would leave most lanes empty; and very many take so long that a look in
-// between is due, which the BLAS's products have.
+// which on a BLAS is as fast. Very many rows take so long that a look in between is due, which the BLAS's products have.
 inline bool tiled(const Layer &layer, size_t n) {
-    return kernels().tiles->f32.multiply && n >= 8 && n <= 4096 && layer.n_out <= 512 && layer.n_in <= 1024;
+    return kernels().tiles->f32.multiply && n <= 4096 && layer.n_out <= 512 && layer.n_in <= 1024;
 }
+
+// With so few rows tiles along them would leave most lanes empty.
+inline bool is_few(size_t n) { return n < 8; }
 
 template <class T> size_t panel_columns() { return tiles_of<T>(kernels()).columns; }
 template <class T> size_t whole_panels(size_t width) {
@@ -126,8 +128,8 @@ inline bool goes_by_rows(const Layer &layer, size_t n) {
     constexpr size_t LONG = 1 << 19, MOST = (size_t)1 << 32;  // entries; multiply-adds until the next look at the watch
     size_t in = layer.n_in, out = layer.n_out;
     bool dense = layer.kind == Kind::dense && layer.times == 1;
-    bool far = kernels().tiles->f32.multiply && n >= 8 && in * out >= LONG && n * in * out <= MOST;
-    return dense && (far || tiled(layer, n)) && 2 * in * out > n * (in + 2 * out);
+    bool far = kernels().tiles->f32.multiply && in * out >= LONG && n * in * out <= MOST;
+    return dense && !is_few(n) && (far || tiled(layer, n)) && 2 * in * out > n * (in + 2 * out);
 }
 
 // A batch is cut into pieces by its size and the network's alone, never by the number of threads: sums over pieces are
