@@ -56,17 +56,20 @@ $(VENV)/bin/python:
 	  { echo "layerloop needs Python 3.11 or newer; $(PYTHON) is `$(PYTHON) --version`: make PYTHON=python3.12 ..."; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.installed: $(VENV)/bin/python pyproject.toml $(wildcard native/*)
+# Each builds the compiled engine, which takes a minute: what comes with more marks what comes with less as done too.
+$(VENV)/.installed $(VENV)/.with-tests $(VENV)/.with-checks: $(VENV)/bin/python pyproject.toml $(wildcard native/*)
+
+$(VENV)/.installed:
 	@echo "installing layerloop and what it needs into $(VENV) (about 90 MB, once) ..."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
-$(VENV)/.with-tests: $(VENV)/.installed
-	@echo "installing what the tests need into $(VENV) ..."
+$(VENV)/.with-tests:
+	@echo "installing layerloop and what the tests need into $(VENV) ..."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
-	@touch $@
+	@touch $(VENV)/.installed $@
 
-$(VENV)/.with-checks: $(VENV)/.with-tests
-	@echo "installing the checks into $(VENV) ..."
+$(VENV)/.with-checks:
+	@echo "installing layerloop, what the tests need and the checks into $(VENV) ..."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	@touch $@
+	@touch $(VENV)/.installed $(VENV)/.with-tests $@
