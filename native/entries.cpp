@@ -103,6 +103,13 @@ template <class T> void spread(T *M, const T *d, const Entries<T> &x, size_t wid
 
 // -- finding the entries -----------------------------------------------------------------------------------------
 
+// Those of load(j), ..., load(d - 1), one at a time, behind the `count` that there are; returns how many there are then.
+template <class T, class Load>
+inline size_t pack_rest(int32_t *index, T *values, size_t j, size_t d, size_t count, Load load) {
+    for (; j < d; ++j) index[count] = (int32_t)j, values[count] = load(j), count += values[count] != 0;
+    return count;
+}
+
 #if defined(__GNUC__) && defined(__AVX512F__)
 
 // Sixteen at a time: those that are not zero move together.
@@ -118,8 +125,7 @@ inline size_t pack_by_16(int32_t *index, float *values, size_t d, Load load, Pla
         count += (size_t)__builtin_popcount(kept);
         at = _mm512_add_epi32(at, _mm512_set1_epi32(16));
     }
-    for (; j < d; ++j) index[count] = (int32_t)j, values[count] = plain(j), count += values[count] != 0;
-    return count;
+    return pack_rest(index, values, j, d, count, plain);
 }
 
 inline size_t pack_bytes(int32_t *index, float *values, const uint8_t *bytes, size_t d, float scale) {
@@ -167,8 +173,7 @@ inline size_t pack_bytes(int32_t *index, float *values, const uint8_t *bytes, si
             count += pack_by_8(index + count, values + count, x, mask & 255, i);
         }
     }
-    for (; j < d; ++j) index[count] = (int32_t)j, values[count] = (float)(int32_t)bytes[j] * scale, count += bytes[j] != 0;
-    return count;
+    return pack_rest(index, values, j, d, count, [&](size_t at) { return (float)(int32_t)bytes[at] * scale; });
 }
 
 inline size_t pack(int32_t *index, float *values, const float *x, size_t d) {
@@ -178,16 +183,13 @@ inline size_t pack(int32_t *index, float *values, const float *x, size_t d) {
         auto mask = (unsigned)_mm256_movemask_ps(_mm256_cmp_ps(part, _mm256_setzero_ps(), _CMP_NEQ_UQ));
         count += pack_by_8(index + count, values + count, part, mask, j);
     }
-    for (; j < d; ++j) index[count] = (int32_t)j, values[count] = x[j], count += x[j] != 0;
-    return count;
+    return pack_rest(index, values, j, d, count, [&](size_t at) { return x[at]; });
 }
 
 #endif
 
 template <class T> size_t pack(int32_t *index, T *values, const T *x, size_t d) {
-    size_t count = 0;
-    for (size_t j = 0; j < d; ++j) index[count] = (int32_t)j, values[count] = x[j], count += x[j] != 0;
-    return count;
+    return pack_rest(index, values, 0, d, 0, [&](size_t at) { return x[at]; });
 }
 
 // Eight at a time, where all of them are zero.

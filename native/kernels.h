@@ -83,7 +83,8 @@ struct TileTables {
     TileTable<double> f64;
 };
 
-// How much of the depth is gone through at a time: panels of the shorter factor stay in the nearest cache.
+// How much of the depth is gone through at a time, as measured: panels of b that meet every panel of a in turn are to stay
+// near; where those of a meet one of b, more depth writes c less often.
 inline size_t tile_depth(size_t rows, size_t width) { return rows > width ? 256 : 1024; }
 
 // Entries of the copies that a product by tiles makes: of its shorter factor, and of a panel of the other.
@@ -105,7 +106,7 @@ template <class T> struct EntryTable {
     size_t (*pack)(int32_t *index, T *values, const void *row, size_t d, const T *scale);
     // out (width) <- the sum of the entries' values times the rows of M that they name, `stride` from one to the next
     void (*combine)(T *out, const T *M, const Entries<T> &x, size_t width, size_t stride);
-    // rows of M that the entries name <- themselves + the entry's value times d (width)
+    // rows of M that the entries name, each once, <- themselves + the entry's value times d (width)
     void (*spread)(T *M, const T *d, const Entries<T> &x, size_t width, size_t stride);
 };
 constexpr size_t ENTRY_ROOM = 16;

@@ -5,16 +5,16 @@ template <class T> void multiply_by_tiles(T *c, const T *a, const T *b, const Ti
     tiles_of<T>(kernels()).multiply(c, a, b, s, room_of_thread<T>(tile_room(s.rows, s.width, s.k)));
 }
 
-// T (n_out, n) <- W^T x^T from rows x (n, n_in), or W^T Z, by tiles along the outputs, which `side` holds as rows; of W in
-// panels where there is such a copy.
-template <class T>
-void affine_rows(Piece<T> &p, T *t, const T *z, const T *x, const T *W, const T *panels, const Layer &layer) {
+// The same as affine by tiles along the outputs, which `side` holds as rows; of W in panels where there is such a copy.
+template <class T> void affine_rows(Piece<T> &p, const Batch<T> &b, size_t i, const T *x) {
+    const Layer &layer = b.net.layers[i];
     size_t n = p.n * layer.times, in = layer.n_in, out = layer.n_out, columns = panel_columns<T>();
-    Tiles shape{n, out, in, x ? in : 1, x ? 1 : n, panels ? columns : out, out};
-    if (panels) shape.b_panel = columns * in;
+    bool copied = hands_over(b, i);
+    Tiles shape{n, out, in, x ? in : 1, x ? 1 : n, copied ? columns : out, out};
+    if (copied) shape.b_panel = columns * in;
     else shape.b_ends = out % ROOM;  // the last row of W has no room behind it
-    multiply_by_tiles(p.side, x ? x : z, panels ? panels : W, shape);
-    table_of<T>(kernels()).transpose(t, p.side, n, out);
+    multiply_by_tiles(p.side, x ? x : p.node[i], copied ? b.sides[i].W : b.w + layer.at, shape);
+    table_of<T>(kernels()).transpose(p.t[i], p.side, n, out);
 }
 
 // T (n_out, n) <- W^T Z of layer i, from the rows x (n, n_in) in the first
@@ -24,9 +24,8 @@ template <class T> void affine(Piece<T> &p, const Batch<T> &b, size_t i, const T
     T *t = p.t[i];
     size_t n = p.n * layer.times;
     auto rows = (int64_t)n, in = (int64_t)layer.n_in, out = (int64_t)layer.n_out;
-    const T *panels = hands_over(b, i) ? b.sides[i].W : nullptr;
-    if (panels || tiled(layer, n)) {
-        if (x || panels || is_few(n)) return affine_rows(p, t, z, x, W, panels, layer);
+    if (hands_over(b, i) || tiled(layer, n)) {
+        if (x || hands_over(b, i) || is_few(n)) return affine_rows(p, b, i, x);
         return multiply_by_tiles(t, W, z, {layer.n_out, n, layer.n_in, 1, layer.n_out, n, n});
     }
     if (x) multiply(t, x, W, {true, true, rows, out, in, in, out, rows}, *b.watch);
