@@ -5,11 +5,21 @@ template <class T> void multiply_by_tiles(T *c, const T *a, const T *b, const Ti
     tiles_of<T>(kernels()).multiply(c, a, b, s, room_of_thread<T>(tile_room(s.rows, s.width, s.k)));
 }
 
+// The rows that go into a layer whose weights' gradient is taken for the whole batch: x, or the node before it turned.
+template <class T> const T *rows_into(const Piece<T> &p, const Batch<T> &b, size_t i, const T *x) {
+    if (x) return x;
+    size_t in = b.net.layers[i].n_in;
+    T *rows = b.sides[i].z + p.from * in;
+    table_of<T>(kernels()).transpose(rows, p.node[i], in, p.n);
+    return rows;
+}
+
 // The same as affine by tiles along the outputs, which `side` holds as rows; of W in panels where there is such a copy.
 template <class T> void affine_rows(Piece<T> &p, const Batch<T> &b, size_t i, const T *x) {
     const Layer &layer = b.net.layers[i];
     size_t n = p.n * layer.times, in = layer.n_in, out = layer.n_out, columns = panel_columns<T>();
     bool copied = hands_over(b, i);
+    if (copied) x = rows_into(p, b, i, x);
     Tiles shape{n, out, in, x ? in : 1, x ? 1 : n, copied ? columns : out, out};
     if (copied) shape.b_panel = columns * in;
     else shape.b_ends = out % ROOM;  // the last row of W has no room behind it

@@ -84,14 +84,6 @@ template <class T> void slopes_by_panels(T *slopes, const Piece<T> &p, const Bat
     }
 }
 
-// Both sides of the gradient in a layer's weights; rows that it took as they lay there already.
-template <class T> void hand_over(const Piece<T> &p, const Batch<T> &b, size_t i, T factor) {
-    size_t in = b.net.layers[i].n_in;
-    slopes_by_panels(b.sides[i].d, p, b, i, factor);
-    if (!given_rows(p, b, i))
-        table_of<T>(kernels()).transpose(b.sides[i].z + p.from * in, p.node[i], in, p.n);
-}
-
 template <class T> void backward_dense(Piece<T> &p, const Batch<T> &b, size_t i) {
     const Layer &layer = b.net.layers[i];
     const LayerTable<T> &k = layers_of<T>(kernels());
@@ -105,7 +97,7 @@ template <class T> void backward_dense(Piece<T> &p, const Batch<T> &b, size_t i)
         return backward_members(p, b, i, dW, q);
     }
     bool here = !hands_over(b, i);
-    if (!here) hand_over(p, b, i, factor);
+    if (!here) slopes_by_panels(b.sides[i].d, p, b, i, factor);
     else if (b.sparse && !i) slopes_by_rows(b.sparse->D, p, b, i, factor);
     else if (i || !gradient_of_packed(p, b, dW))
         weight_gradient(p, b, dW, p.d[i], p.node[i], given_rows(p, b, i), layer);

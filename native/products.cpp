@@ -108,18 +108,26 @@ template <class T> void at(const Slice<T> &s, size_t i, size_t j, const T *a, co
 
 // -- copies ------------------------------------------------------------------------------------------------------
 
-// out (depth, N) <- `count` of N entries side by side, the others zero; those of the next panel are asked for.
-template <class T, size_t N> void copy_panel(T *out, const T *from, size_t along, size_t depth, size_t count) {
-    if (count < N) {
-        memset(out, 0, depth * N * sizeof(T));
-        for (size_t k = 0; k < depth; ++k) memcpy(out + k * N, from + k * along, count * sizeof(T));
-        return;
-    }
+// G panels of out (depth, N), `panel` from one to the next, <- as many times N entries side by side; those behind them are
+// asked for.
+template <class T, size_t N, size_t G> void copy_panels(T *out, size_t panel, const T *from, size_t along, size_t depth) {
     for (size_t k = 0; k < depth; ++k) {
         const T *at = from + k * along;
-        memcpy(out + k * N, at, N * sizeof(T));
-        for (size_t x = N; x < 2 * N; x += 64 / sizeof(T)) __builtin_prefetch(at + x);
+#pragma GCC unroll 8
+        for (size_t g = 0; g < G; ++g) memcpy(out + g * panel + k * N, at + g * N, N * sizeof(T));
+        for (size_t x = 0; x < G * N; x += 64 / sizeof(T)) __builtin_prefetch(at + G * N + x);
     }
+}
+
+// The panels of `width` entries side by side; what does not fill the last one is zero. Of narrow panels several at a time,
+// since together they take whole cache lines.
+template <class T, size_t N> void copy_width(T *out, size_t panel, const T *from, size_t along, size_t depth, size_t width) {
+    constexpr size_t G = N * sizeof(T) < 64 ? 4 : 1;
+    for (; width >= G * N; width -= G * N, out += G * panel, from += G * N) copy_panels<T, N, G>(out, panel, from, along, depth);
+    for (; width >= N; width -= N, out += panel, from += N) copy_panels<T, N, 1>(out, panel, from, along, depth);
+    if (!width) return;
+    memset(out, 0, depth * N * sizeof(T));
+    for (size_t k = 0; k < depth; ++k) memcpy(out + k * N, from + k * along, width * sizeof(T));
 }
 
 // Whether a factor lies in steps so long that it is to be copied, if its panels are used often enough.
@@ -135,16 +143,13 @@ template <class T, size_t N> struct Factor {
 
     void copy_all() {
         if (!copies) return;
-        for (size_t i = 0; i * N < width; ++i) copy(room + i * N * depth, i);
+        copy_width<T, N>(room, N * depth, panels.first, panels.along, depth, width);
         panels = {room, N * depth, N, 1};
         copies = false;
     }
-    void copy(T *out, size_t i) const {
-        copy_panel<T, N>(out, panels.first + i * panels.panel, panels.along, depth, width - i * N < N ? width - i * N : N);
-    }
     const T *panel(size_t i) {
         if (!copies) return panels.first + i * panels.panel;
-        copy(room, i);
+        copy_width<T, N>(room, 0, panels.first + i * panels.panel, panels.along, depth, width - i * N < N ? width - i * N : N);
         return room;
     }
     Panels<T> shape() const { return copies ? Panels<T>{room, 0, N, 1} : panels; }
@@ -187,8 +192,7 @@ template <class T> void tiles(T *c, const T *a, const T *b, const Tiles &s, T *r
 }
 
 template <class T> void copy(T *out, const T *b, size_t rows, size_t width, size_t ldb, size_t panel) {
-    constexpr size_t W = WIDTH<T>;
-    for (size_t j = 0; j < width; j += W, out += panel) copy_panel<T, W>(out, b + j, ldb, rows, width - j < W ? width - j : W);
+    copy_width<T, WIDTH<T>>(out, panel, b, ldb, rows, width);
 }
 
 template <class T> constexpr TileTable<T> table() { return {&tiles<T>, &copy<T>, WIDTH<T>}; }

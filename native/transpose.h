@@ -71,10 +71,30 @@ template <class T> void turn_block(T *out, const T *in, size_t rows, size_t cols
     }
 }
 
-template <class T> void transpose(T *__restrict out, const T *__restrict in, size_t rows, size_t cols) {
+// A block that lies inside both arrays.
+template <class T> inline void turn_whole(T *out, const T *in, size_t rows, size_t cols) {
+    using stored = typename Vector<T>::stored;
     constexpr size_t L = lanes<T>;
-    for (size_t i0 = 0; i0 < rows; i0 += L)
-        for (size_t j0 = 0; j0 < cols; j0 += L) turn_block(out, in, rows, cols, i0, j0);
+    typename Vector<T>::type block[L];
+#pragma GCC unroll 16
+    for (size_t i = 0; i < L; ++i) block[i] = *(const stored *)(in + i * cols);
+    turn<(int)L / 2, T>(block);
+#pragma GCC unroll 16
+    for (size_t j = 0; j < L; ++j) *(stored *)(out + j * rows) = block[j];
+}
+
+template <class T> void transpose(T *__restrict out, const T *__restrict in, size_t rows, size_t cols) {
+    constexpr size_t L = lanes<T>, B = 64 / sizeof(T) > L ? 64 / sizeof(T) : L;
+    for (size_t i0 = 0; i0 < rows; i0 += B)
+        for (size_t j0 = 0; j0 < cols; j0 += B) {
+            if (i0 + B <= rows && j0 + B <= cols) {
+                for (size_t i = i0; i < i0 + B; i += L)
+                    for (size_t j = j0; j < j0 + B; j += L) turn_whole(out + j * rows + i, in + i * cols + j, rows, cols);
+                continue;
+            }
+            for (size_t i = i0; i < i0 + B && i < rows; i += L)
+                for (size_t j = j0; j < j0 + B && j < cols; j += L) turn_block(out, in, rows, cols, i, j);
+        }
 }
 
 #else

@@ -181,15 +181,15 @@ class Chain:
         predict(self.engine, self.flat, self.inputs, rows, result, self.ready if self.architecture.codes else None)
         return result[0] if single else result
 
-    def ready(self, X: NDArray[np.generic] | Csr) -> tuple[NDArray[Any] | Csr, float | None]:
-        """Return (rows, scale) as the engine takes them, checked.
+    def ready(self, X: NDArray[np.generic] | Csr, *, finite: bool = False) -> tuple[NDArray[Any] | Csr, float | None]:
+        """Return (rows, scale) as the engine takes them, checked; of an X that is known to be `finite`, the rest is.
 
         Raises
         ------
         InputError, NonFiniteInputError
             What is not real and finite, raw bytes without a scale, a column of an `Embedding` that holds no codes.
         """
-        rows, scale = self.inputs.ready(X, self.dtype)
+        rows, scale = self.inputs.ready(X, self.dtype, finite=finite)
         check_codes(self, rows, scale)
         return rows, scale
 

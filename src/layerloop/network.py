@@ -95,11 +95,13 @@ def _named(y: NDArray[np.generic], classes: tuple[str, ...]) -> NDArray[np.int64
         raise LabelError(f"{wrong!r} is none of the network's classes.{did_you_mean(wrong, classes)}") from None
 
 
-def make_rows(m: Chain, X: Samples, y: ArrayLike, plan: Plan, weights: ArrayLike | None = None) -> Rows:
-    """Return rows, targets and weights as the engine takes them, all checked."""
+def make_rows(
+    m: Chain, X: Samples, y: ArrayLike, plan: Plan, weights: ArrayLike | None = None, *, finite: bool = False
+) -> Rows:
+    """Return rows, targets and weights as the engine takes them, all checked; of an X known to be `finite`, the rest is."""
     samples, single = as_rows(X, m.architecture.n_in)
     targets = targets_for(m, _as_batch(y, single), plan, len(samples))
-    rows, scale = m.ready(samples)
+    rows, scale = m.ready(samples, finite=finite)
     return Rows(rows, targets, scale, weights_for(m, weights, plan, len(samples)))
 
 

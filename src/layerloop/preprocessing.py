@@ -174,8 +174,12 @@ class Inputs:
         with np.errstate(over="ignore"):
             return X.with_values(np.ascontiguousarray(values, dtype=dtype))
 
-    def ready(self, X: NDArray[np.generic] | Csr, dtype: str) -> tuple[NDArray[Any] | Csr, float | None]:
+    def ready(
+        self, X: NDArray[np.generic] | Csr, dtype: str, *, finite: bool = False
+    ) -> tuple[NDArray[Any] | Csr, float | None]:
         """Return (rows, scale) as an engine takes them: raw bytes that only want their scale stay bytes.
+
+        Where X is known to be `finite`, only numbers that a conversion made are looked at.
 
         Raises
         ------
@@ -183,7 +187,7 @@ class Inputs:
             As `apply`.
         """
         rows, scale = self.unchecked(X, dtype)
-        if scale is None and rows.size:
+        if scale is None and rows.size and not (finite and _numbers(rows) is _numbers(X)):
             check_finite(rows)
         return rows, scale
 
@@ -206,6 +210,10 @@ class Inputs:
             )
         unpacked: NDArray[np.floating] = np.multiply(X, np.dtype(dtype).type(self.scale), dtype=dtype)
         return unpacked
+
+
+def _numbers(rows: NDArray[Any] | Csr) -> NDArray[Any]:
+    return rows.values if isinstance(rows, Csr) else rows
 
 
 def standardised(X: Samples, columns: tuple[str, ...] = ()) -> Inputs:

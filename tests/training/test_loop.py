@@ -415,6 +415,17 @@ def test_an_exploding_run_says_where_and_keeps_the_last_finite_parameters(
     assert loss is not CALM or step not in (1, 11), "a parameter is to overflow in the middle of a stretch"
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf])
+def test_rows_spoilt_after_the_loader_has_looked_are_named_and_the_network_kept(wrong: float) -> None:
+    rows = np.ones((6, 2), np.float32)
+    loader = DataLoader((rows, np.zeros(6)), batchsize=2)
+    rows[4, 1] = wrong
+    m = Chain(Dense(2, 3, "relu"), Dense(3, 1))
+    with pytest.raises(NonFiniteInputError, match="row 4, column 1"):
+        train(m, loader, mse, epochs=3)
+    assert np.isfinite(m.flat).all()
+
+
 def test_the_cases_of_divergence_fail_at_the_beginning_and_the_end_of_a_pass_and_within() -> None:
     found = {until_it_breaks(line(), DataLoader((X, VALUES), 4, seed=s), Descent(3.0), mse)[1] for s in range(6)}
     assert found == {1, 2, 3}

@@ -203,7 +203,8 @@ class NativeEngine:
         seen = [program] if program else []
         if architecture.takes_sparse:  # what sparse rows meet is the network behind its first weights; see Seen
             seen.append([program[0]._replace(n_in=0, size=program[0].n_out), *program[1:]])
-        self._cores = tuple(kind(these, HEADS.index(architecture.head), core_count()) for these in seen)
+        head, threads = HEADS.index(architecture.head), core_count()
+        self._cores = tuple(kind(these, head, threads) for these in seen)
 
     def core(self, rows: int, plan: Plan | None = None) -> _native.Engine32 | None:
         """Return the compiled code where it covers this, or None: no layers, no rows, a loss of one's own."""

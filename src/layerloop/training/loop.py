@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from layerloop import optim
-from layerloop.data.batches import DataLoader, Ncycle
+from layerloop.data.batches import DataLoader, Ncycle, check_finite
 from layerloop.errors import DivergenceError, InputError, NetworkError, SettingError
 from layerloop.network import evaluate, layout, make_plan, make_rows, setup
 from layerloop.settings import blas_threads, whole
@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 Watched: TypeAlias = "tuple[Samples, ArrayLike] | Mapping[str, tuple[Samples, ArrayLike]]"
 
-STRETCH = 0.05  # seconds between looks at the callbacks and at Ctrl-C
+STRETCH = 0.05  # seconds between looks at the callbacks
+ALONE = 5  # times as long where there are none: every stretch begins with the engine making itself ready
 SHARE = 0.01  # of the time that may go into keeping numbers to go back to
 
 
@@ -110,7 +111,7 @@ def train(
             stopped = run.one_pass(epoch, called)
             if stopped:
                 break
-        run.save()
+        run.check()
     run.history.stopped = stopped.reason if stopped else "all epochs done"
     run.history.seconds = run.clock()
     return run.history
@@ -130,7 +131,7 @@ class Run:
     watched: Mapping[str, tuple[Samples, ArrayLike]]
     start: float = field(default_factory=time.perf_counter)
     samples: int = 0
-    step_seconds: float = STRETCH  # so that the first stretch is a single step, which is timed
+    step_seconds: float = math.inf  # so that the first stretch is a single step, which is timed
     most: float = math.inf  # steps until the callbacks are called again, where one of them said so
     places: NDArray[np.intp] | None = None  # see savepoint.py
     saved: list[Savepoint] = field(default_factory=list)  # at most two, the last one the newest
@@ -167,7 +168,7 @@ class Run:
         try:
             watched = watched_data(m, validation, plan)
             _check_watched(rule, watched)
-            rows = make_rows(m, loader.X, loader.y, plan, loader.weights)
+            rows = make_rows(m, loader.X, loader.y, plan, loader.weights, finite=True)  # the loader has looked
         except BaseException:
             m.inputs = inputs
             raise
@@ -185,8 +186,9 @@ class Run:
         order, batch = self.loader.order(self.loader.epoch), self.loader.batchsize
         self.loader.epoch += 1
         steps, done, summed = len(self.loader), 0, 0.0
+        seconds = STRETCH if callbacks else STRETCH * ALONE
         while done < steps:
-            count = int(min(steps - done, max(1, min(STRETCH / self.step_seconds, self.most))))
+            count = int(min(steps - done, max(1, min(seconds / self.step_seconds, self.most))))
             part = order[done * batch : (done + count) * batch]
             summed += self._stretch(part, epoch, done)
             done += count
@@ -220,17 +222,21 @@ class Run:
         return float(losses @ sizes)
 
     def save(self, *, fresh: bool = False) -> None:
-        """Keep the numbers as they are to go back to, or raise if one of them is not finite.
+        """Keep the numbers as they are to go back to, once it is checked that they are finite.
 
         Of two million columns that takes longer than many steps, so it is done only as often as SHARE says.
         """
         begun = time.perf_counter()
-        if not still_finite(self.m.flat, self.state, self.places):
-            raise self._diverged(*self._go_back())
+        self.check()
         room = self.saved[0] if len(self.saved) > 1 else None
         self.saved = [*self.saved[-1:], Savepoint.of(self.m.flat, self.state, self.places, room, fresh=fresh)]
         self.saved_at = time.perf_counter()
         self.save_seconds = self.saved_at - begun
+
+    def check(self) -> None:
+        """Raise DivergenceError if a number that training changes is not finite."""
+        if not still_finite(self.m.flat, self.state, self.places):
+            raise self._diverged(*self._go_back())
 
     def _go_back(self) -> tuple[int, int]:
         """Return to the parameters before the last update that was made; return epoch and step at fault.
@@ -271,6 +277,8 @@ class Run:
         return step, at
 
     def _diverged(self, epoch: int, step: int) -> DivergenceError:
+        if self.rows.scale is None:
+            check_finite(self.rows.X)  # which may have been written to since the loader looked
         seen: Any = self.rows.X[: 100 * self.loader.batchsize]
         largest = float(abs(seen).max()) * (self.rows.scale or 1.0)
         if (epoch, step) == (1, 1):
