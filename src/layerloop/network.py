@@ -98,7 +98,7 @@ def _named(y: NDArray[np.generic], classes: tuple[str, ...]) -> NDArray[np.int64
 def make_rows(
     m: Chain, X: Samples, y: ArrayLike, plan: Plan, weights: ArrayLike | None = None, *, finite: bool = False
 ) -> Rows:
-    """Return rows, targets and weights as the engine takes them, all checked; of an X known to be `finite`, the rest is."""
+    """Return rows, targets and weights as the engine takes them, all checked, but for an X known to be `finite`."""
     samples, single = as_rows(X, m.architecture.n_in)
     targets = targets_for(m, _as_batch(y, single), plan, len(samples))
     rows, scale = m.ready(samples, finite=finite)
