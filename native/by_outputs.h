@@ -133,7 +133,7 @@ template <class T> class ByOutputs {
         for (size_t i = 0; i < b.n; ++i) {
             size_t at = group.starts[i];
             fetch_ahead(b, 0, b.n, i);
-            group.starts[i + 1] = at + pack_row(group.index + at, group.values + at, b, row_of(b, i));
+            group.starts[i + 1] = at + take_entries(group.index + at, group.values + at, b, i);
         }
     }
 

@@ -211,7 +211,18 @@ template <class T> size_t pack_row(int32_t *index, T *values, const void *row, s
     return scale ? pack_bytes(index, values, (const uint8_t *)row, d, *scale) : pack(index, values, (const T *)row, d);
 }
 
-template <class T> constexpr EntryTable<T> table() { return {&pack_row<T>, &combine<T>, &spread<T>}; }
+template <class T>
+void widen(int32_t *index, T *values, const uint16_t *places, const void *kept, size_t count, const T *scale) {
+    for (size_t e = 0; e < count; ++e) index[e] = places[e];
+    if (!scale) {
+        memcpy(values, kept, count * sizeof(T));
+        return;
+    }
+    const uint8_t *bytes = (const uint8_t *)kept;
+    for (size_t e = 0; e < count; ++e) values[e] = (T)(int32_t)bytes[e] * *scale;
+}
+
+template <class T> constexpr EntryTable<T> table() { return {&pack_row<T>, &widen<T>, &combine<T>, &spread<T>}; }
 
 }  // namespace
 

@@ -104,6 +104,8 @@ template <class T> struct EntryTable {
     // The entries of a row (d) of numbers, or of bytes times a scale, into index and values, which need room for
     // ENTRY_ROOM more than there are; returns how many
     size_t (*pack)(int32_t *index, T *values, const void *row, size_t d, const T *scale);
+    // The same from a packed row: `count` places, and as many numbers, or bytes times a scale
+    void (*widen)(int32_t *index, T *values, const uint16_t *places, const void *kept, size_t count, const T *scale);
     // out (width) <- the sum of the entries' values times the rows of M that they name, `stride` from one to the next
     void (*combine)(T *out, const T *M, const Entries<T> &x, size_t width, size_t stride);
     // rows of M that the entries name, each once, <- themselves + the entry's value times d (width)

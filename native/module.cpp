@@ -53,8 +53,10 @@ template <class T> class Engine {
                                          Out<double> losses, uint64_t seed, std::optional<SparseTuple<T>> sparse,
                                          const std::vector<Grid<T>> &tables, bool lazy,
                                          std::optional<AroundTuple> around, std::optional<Out<T>> average,
-                                         std::optional<Out<double>> penalties, int threads) {
+                                         std::optional<Out<double>> penalties, const PackedRows *packed, int threads) {
         Batch<T> b = batch_of(w.data(), w.size(), X, scale, &wanted);
+        require(!packed || packed->are_of(X.shape(0), X.shape(1), X.itemsize()), "packed rows of other ones");
+        b.packed = packed;
         check_order(order, X.shape(0));
         check_labels(net_, b.wanted, X.shape(0), order.data(), order.size());
         require(batch > 0 && losses.size() == (order.size() + batch - 1) / batch, "one loss for each step");
@@ -81,6 +83,17 @@ template <class T> class Engine {
             return {taken, nb::borrow(raised.value())};
         }
         return {taken, nb::none()};
+    }
+
+    // The rows packed, to be handed over in every call for as long as they stay as they are; or None, where it does not pay.
+    nb::object pack(Any X, std::optional<double> scale, int threads) {
+        std::vector<T> w(net_.size);
+        Batch<T> b = batch_of(w.data(), w.size(), X, scale, nullptr);
+        if (!may_pack<T>(net_)) return nb::none();
+        auto packed = with_space(b, 1, true, threads, [&](Workspace<T> &space, Pool &pool) {
+            return packed_rows(space, pool, b, X.shape(0));
+        });
+        return packed ? nb::cast(packed.release(), nb::rv_policy::take_ownership) : nb::none();
     }
 
     // With a step it is that of a training step, which moves running statistics in w. For sparse rows the gradient of the
@@ -269,7 +282,8 @@ template <class T> void bind(nb::module_ &m, const char *name) {
              "wanted"_a, "order"_a, "batch"_a, "losses"_a, "seed"_a, "sparse"_a.none() = nb::none(),
              "tables"_a = std::vector<Grid<T>>(), "lazy"_a = false,
              "around"_a.none() = nb::none(), "average"_a.none() = nb::none(), "penalties"_a.none() = nb::none(),
-             "threads"_a = 0)
+             "packed"_a.none() = nb::none(), "threads"_a = 0)
+        .def("pack", &Engine<T>::pack, "X"_a, "scale"_a.none(), "threads"_a = 0)
         .def("gradient", &Engine<T>::gradient, "w"_a, "X"_a, "scale"_a.none(), "wanted"_a, "into"_a, "seed"_a,
              "step"_a.none(), "sparse"_a.none() = nb::none(), "dW"_a.none() = nb::none(), "threads"_a = 0)
         .def("outputs", &Engine<T>::outputs, "w"_a, "X"_a, "scale"_a.none(), "wanted"_a.none(), "into"_a,
@@ -311,6 +325,7 @@ double products_bound(const std::vector<size_t> &widths, size_t batch, size_t st
 
 NB_MODULE(_native, m) {
     nb::set_leak_warnings(false); // a network that lives until the interpreter ends is no leak
+    nb::class_<PackedRows>(m, "PackedRows");
     bind<float>(m, "Engine32");
     bind<double>(m, "Engine64");
     m.def("select_isa", [](const std::string &name) { return select_isa(name.c_str()); }, "name"_a);

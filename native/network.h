@@ -6,6 +6,7 @@
 #include "blas.h"
 #include "kernels.h"
 #include "memory.h"
+#include "packed.h"
 #include "pool.h"
 #include "sparse.h"
 #include "watch.h"
@@ -13,6 +14,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -100,6 +102,7 @@ template <class T> struct Batch {
     const int64_t *order = nullptr;
     size_t n = 0;
     const int64_t *next = nullptr;  // rows of the next batch, to be fetched from memory early; null where unknown
+    const PackedRows *packed = nullptr;  // the same rows, where they are mostly zeros and stay as they are; or null
     const Sparse<T> *sparse = nullptr;  // instead of rows: then the first layer of the network has no inputs
     T *moving = nullptr;  // w where a training step may move running statistics; null in prediction
     uint64_t seed = 0, step = 0;  // what the masks of a training step come from
@@ -266,19 +269,25 @@ template <class T> const void *row_at(const Batch<T> &b, size_t row) {
     return b.rows.bytes ? (const void *)(b.rows.bytes + at) : b.rows.floats + at;
 }
 
-template <class T> const void *row_of(const Batch<T> &b, size_t i) {
-    return row_at(b, b.order ? (size_t)b.order[i] : i);
+template <class T> size_t number_of_row(const Batch<T> &b, size_t i) { return b.order ? (size_t)b.order[i] : i; }
+template <class T> const void *row_of(const Batch<T> &b, size_t i) { return row_at(b, number_of_row(b, i)); }
+
+template <class T> void fetch_row(const Batch<T> &b, size_t row) {
+    if (!b.packed) return fetch(row_at(b, row), b.net.n_in * (b.rows.bytes ? 1 : sizeof(T)));
+    const PackedRows::Row &kept = b.packed->row(row);
+    fetch(kept.values, b.packed->bytes(kept.count));
 }
 
 // Asks for the row that comes some rows after row i of the n that begin at `from`: soon enough for the memory, not so
 // early that the caches have forgotten it. Behind the last come the first of the same part of the next batch.
 template <class T> void fetch_ahead(const Batch<T> &b, size_t from, size_t n, size_t i) {
     constexpr size_t AHEAD = 8;
-    size_t soon = i + AHEAD, bytes = b.net.n_in * (b.rows.bytes ? 1 : sizeof(T));
+    size_t soon = i + AHEAD;
     if (!b.order) return;  // rows in their order the memory foresees
-    if (soon < n) return fetch(row_of(b, from + soon), bytes);
+    if (b.packed && soon + AHEAD < n) fetch(&b.packed->row((size_t)b.order[from + soon + AHEAD]), LINE);
+    if (soon < n) return fetch_row(b, (size_t)b.order[from + soon]);
     soon -= n;
-    if (b.next && soon < n) fetch(row_at(b, (size_t)b.next[from + soon]), bytes);
+    if (b.next && soon < n) fetch_row(b, (size_t)b.next[from + soon]);
 }
 
 // Whether the gradient in a layer's weights is taken for the whole batch at once.

@@ -16,13 +16,22 @@ template <class T> size_t pack_row(int32_t *index, T *values, const Batch<T> &b,
     return entries_of<T>(kernels()).pack(index, values, row, b.net.n_in, scale);
 }
 
+// The entries of row i of the batch, found or as they were found before.
+template <class T> size_t take_entries(int32_t *index, T *values, const Batch<T> &b, size_t i) {
+    if (!b.packed) return pack_row(index, values, b, row_of(b, i));
+    const PackedRows::Row &row = b.packed->row(number_of_row(b, i));
+    const T *scale = b.rows.bytes ? &b.rows.scale : nullptr;
+    entries_of<T>(kernels()).widen(index, values, b.packed->places(row), row.values, row.count, scale);
+    return row.count;
+}
+
 // Whether the rows of the piece are now packed: not where they have too many entries, of which the first rows tell.
 template <class T> bool pack_rows(Piece<T> &p, const Batch<T> &b) {
     size_t d = b.net.n_in, count = 0;
     if (!may_pack<T>(b.net) || p.n < PACKED_LEAST) return false;
     for (size_t i = 0; i < p.n; ++i) {
         p.starts[i] = count;
-        count += pack_row(p.index_of_entries.get() + count, p.X + count, b, row_of(b, p.from + i));
+        count += take_entries(p.index_of_entries.get() + count, p.X + count, b, p.from + i);
         fetch_ahead(b, p.from, p.n, i);
         if (count > most_entries(i < PACKED_LEAST ? PACKED_LEAST : p.n, d)) return false;
     }
@@ -34,11 +43,35 @@ template <class T> bool pack_rows(Piece<T> &p, const Batch<T> &b) {
 template <class T> bool mostly_zeros(Workspace<T> &space, const Batch<T> &b, size_t count) {
     constexpr size_t LOOKED_AT = 16;
     if (b.sparse || !may_pack<T>(b.net)) return false;
+    if (b.packed) return true;
     Piece<T> &p = space.pieces[0];
     size_t looked = std::min(count, LOOKED_AT), entries = 0;
     for (size_t i = 0; i < looked; ++i)
         entries += pack_row(p.index_of_entries.get(), p.X, b, row_at(b, i * count / looked));
     return entries <= looked * b.net.n_in / 4;
+}
+
+// The `count` rows of a data set, packed; null where they are not mostly zeros, or would take much memory.
+template <class T>
+std::unique_ptr<PackedRows> packed_rows(Workspace<T> &space, Pool &pool, const Batch<T> &b, size_t count) {
+    constexpr size_t MOST = (size_t)1 << 30;  // bytes
+    size_t d = b.net.n_in, size = b.rows.bytes ? 1 : sizeof(T);
+    if (d > PackedRows::MOST_COLUMNS || !mostly_zeros(space, b, count)) return nullptr;
+    auto rows = std::make_unique<PackedRows>(count, d, size);
+    if (count * rows->bytes(d / 4) > MOST) return nullptr;
+    auto pack = [&](char *room, size_t i) {
+        T *values = room_of_thread<T>(2 * (d + ENTRY_ROOM));  // and behind them, not longer, their places
+        auto index = (int32_t *)(values + d + ENTRY_ROOM);
+        auto row = (const char *)row_at(b, i);
+        size_t found = pack_row(index, values, b, row);
+        auto places = (uint16_t *)(room + rows->places_at(found));
+        for (size_t e = 0; e < found; ++e) {
+            places[e] = (uint16_t)index[e];
+            std::memcpy(room + e * size, row + (size_t)index[e] * size, size);
+        }
+        return found;
+    };
+    return rows->fill(pool, most_entries(1, d), pack, [&] { return !b.watch->look(); }) ? std::move(rows) : nullptr;
 }
 
 // Whether the first layer's weights are finite: else their products with zeros are not zero.

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 Sparse: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[Any], NDArray[np.floating]]
 Wanted: TypeAlias = tuple[int, float, NDArray[np.floating], NDArray[Any], NDArray[np.floating] | None]
 
+class PackedRows: ...
+
 class Engine32:
     def __init__(self, layers: Sequence[tuple[Any, ...]], head: int, threads: int) -> None: ...
     def train(
@@ -30,8 +32,10 @@ class Engine32:
         around: tuple[Any, ...] | None = None,
         average: NDArray[np.floating] | None = None,
         penalties: NDArray[np.floating] | None = None,
+        packed: PackedRows | None = None,
         threads: int = 0,
     ) -> tuple[int, BaseException | None]: ...
+    def pack(self, X: NDArray[Any], scale: float | None, threads: int = 0) -> PackedRows | None: ...
     def gradient(
         self,
         w: NDArray[np.floating],

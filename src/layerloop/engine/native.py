@@ -318,12 +318,20 @@ class NativeEngine:
         taken, raised = seen.core.train(
             seen.w, settings, rates(state, len(losses)), state.t, slots, seen.X, rows.scale, wanted, order,
             batch, losses, plan.seed, seen.sparse, tables, isinstance(state.rule, LazyAdam),
-            around_of(state, len(losses), len(w)), average, penalties, requested.get(),
+            around_of(state, len(losses), len(w)), average, penalties, self._packed(seen, rows), requested.get(),
         )  # fmt: skip
         count_steps(state, taken)
         if raised is not None:  # by the handler of a signal, such as Ctrl-C, between two layers of a step
             raise raised
         return taken
+
+    def _packed(self, seen: Seen, rows: Rows) -> _native.PackedRows | None:
+        """Return the entries of steady rows that are mostly zeros, found once; None for others."""
+        if not rows.steady or seen.sparse is not None:
+            return None
+        if not rows.kept:
+            rows.kept.append(seen.core.pack(seen.X, rows.scale, requested.get()))
+        return rows.kept[0]  # type: ignore[no-any-return]
 
     def _keeps_rule(self, state: State, rows: Rows) -> bool:
         """Whether the compiled step is the rule's: a lazy one needs to know which columns occur."""

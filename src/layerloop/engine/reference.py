@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import threading
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,12 +56,18 @@ class Rows:
         What one unit of a raw byte is worth.
     weights : ndarray (n,) or None
         Of the rows, of the engine's type: the mean loss of n rows is sum_i w_i l_i / n. None weighs all alike.
+    steady : bool
+        Whether X stays as it is, and is gone through several times: then an engine may keep what it finds in it.
+    kept : list
+        What an engine keeps; its own.
     """
 
     X: NDArray[Any] | Csr
     targets: NDArray[Any]
     scale: float | None = None
     weights: NDArray[np.floating] | None = None
+    steady: bool = False
+    kept: list[Any] = field(default_factory=list, repr=False, compare=False)
 
     def wanted(self, index: NDArray[np.intp] | slice = slice(None)) -> Wanted:
         """Return what the loss is to know of some rows."""

@@ -206,7 +206,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             make_plan(network, objective.loss, int(random.randint(2**31)) if np.any(self.dropout) else 0),
             objective,
             self._optimizer,
-            engine_rows_of(data, objective, network.dtype),
+            engine_rows_of(data, objective, network.dtype, steady=not incremental and not reporter.is_heard),
             members,
             batch,
             self.alpha,
@@ -354,9 +354,9 @@ def split(held: mlp_network.Held, layers: int) -> tuple[list[Floats], list[Float
     return list(held.parts[:layers]), list(held.parts[layers:])
 
 
-def engine_rows_of(data: Checked, objective: Objective, dtype: str) -> Any:
-    """Return rows and targets of a fit as the engine gathers them."""
-    return Rows(engine_rows(data.X, dtype), objective.targets(data.Y, dtype))
+def engine_rows_of(data: Checked, objective: Objective, dtype: str, *, steady: bool) -> Any:
+    """Return rows and targets of a fit as the engine gathers them; `steady` as in `Rows`."""
+    return Rows(engine_rows(data.X, dtype), objective.targets(data.Y, dtype), steady=steady)
 
 
 def finite_or_raise(flat: Floats, epoch: int) -> None:

@@ -54,6 +54,11 @@ class Reporter:
         heard = context if getattr(est, "_skl_callbacks", None) else None
         return cls(est, network, epochs, [as_callback(function) for function in functions], heard, data)
 
+    @property
+    def is_heard(self) -> bool:
+        """Whether anyone is called while the fit runs."""
+        return bool(self.functions) or self.context is not None
+
     def call(
         self, epoch: int, step: int, steps: int, loss: float, samples: int, row: dict[str, float] | None = None
     ) -> Stop | None:

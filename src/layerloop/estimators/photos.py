@@ -17,6 +17,7 @@ from layerloop.estimators.answers import figures_of_estimator
 from layerloop.estimators.table_training import Epoch
 from layerloop.metrics import Metric, metric_named
 from layerloop.training import Progress, Stop, train
+from layerloop.training.callbacks import reads_only
 from layerloop.training.recipe import RECIPES, prepare
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ class PhotoClassifier(ClassifierMixin, BaseEstimator):
             task.trained_loss,
             task.rule,
             self._epochs,
-            [lambda now: self._watched(now, task, watch, time.monotonic() - began)],
+            [reads_only(lambda now: self._watched(now, task, watch, time.monotonic() - began))],
         )
         self.figures_ = self._figures(task)
         return self

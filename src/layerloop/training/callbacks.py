@@ -114,6 +114,27 @@ def as_callback(function: Callable[..., object]) -> Callback:
     raise SettingError(f"a callback takes the progress or nothing; {function!r} takes {signature}")
 
 
+def reads_only(function: Callback) -> Callback:
+    """Return the callback, marked as one that writes nothing into the rows: what is found in them may then be kept.
+
+    Examples
+    --------
+    >>> leaves_rows_alone(reads_only(lambda progress: None)), leaves_rows_alone(lambda progress: None)
+    (True, False)
+    """
+
+    def reading(progress: Progress) -> object:
+        return function(progress)
+
+    reading.reads_only = True  # type: ignore[attr-defined]
+    return reading
+
+
+def leaves_rows_alone(callback: Callback) -> bool:
+    """Whether a callback is known to write nothing into the rows."""
+    return getattr(callback, "reads_only", False)
+
+
 def throttle(function: Callable[..., object], seconds: float) -> Callback:
     """Return a callback that calls `function` at once, and then at most once in so many seconds.
 

@@ -15,7 +15,7 @@ from layerloop.data.batches import DataLoader, Ncycle, check_finite
 from layerloop.errors import DivergenceError, InputError, NetworkError, SettingError
 from layerloop.network import evaluate, layout, make_plan, make_rows, setup
 from layerloop.settings import blas_threads, whole
-from layerloop.training.callbacks import Progress, Steps, Stop, as_callback, stop_of
+from layerloop.training.callbacks import Progress, Steps, Stop, as_callback, leaves_rows_alone, stop_of
 from layerloop.training.history import History
 from layerloop.training.savepoint import Savepoint, Stretch, changing, still_finite
 from layerloop.vocabulary import crossentropy
@@ -105,6 +105,7 @@ def train(
     """
     run = Run.begin(m, data, loss, optimizer, epochs, state, validation)
     called = [as_callback(function) for function in ([callbacks] if callable(callbacks) else callbacks or ())]
+    run.rows = replace(run.rows, steady=run.epochs > 1 and all(map(leaves_rows_alone, called)))
     stopped = None
     with blas_threads(threads, deterministic=deterministic):
         for epoch in range(1, run.epochs + 1):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from layerloop.figures import figures_of
 from layerloop.network import Chain, evaluate, params
+from layerloop.training.callbacks import reads_only
 from layerloop.training.loop import train
 from layerloop.training.quasi_newton import lbfgs
 from layerloop.training.standard import AS_IT_IS, Standard
@@ -70,11 +71,13 @@ class Task:
     def train(self, epochs: int, callbacks: Sequence[Callback] = (), watched: Sequence[str] = HELD) -> History:
         """Train the network: in steps over batches, or by L-BFGS, where `epochs` are iterations over all rows at once.
 
-        `watched` are the names of the held-out data whose figures are taken after each of them.
+        `watched` are the names of the held-out data whose figures are taken after each of them. The callbacks are this
+        library's own, which write nothing into the rows.
         """
         held = {name: self.held[name] for name in watched if name in self.held}
         if self.rule is not None:
-            return train(self.m, self.loader, self.trained_loss, self.rule, epochs, callbacks, validation=held)
+            own = [reads_only(callback) for callback in callbacks]
+            return train(self.m, self.loader, self.trained_loss, self.rule, epochs, own, validation=held)
         rows: Any = self.loader
         return lbfgs(
             self.m, rows.X, rows.y, self.trained_loss, epochs, callbacks,
