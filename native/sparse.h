@@ -42,7 +42,7 @@ template <class T> class Columns {
         if (entries > capacity_ || !counts_) {
             for (auto *kept : {&from_, &into_}) *kept = buffer<Entry>(entries);
             rows_ = buffer<int32_t>(entries), values_ = buffer<T>(entries);
-            names_ = buffer<int32_t>(entries), begins_ = buffer<size_t>(entries + 1);
+            names_ = buffer<int32_t>(entries), begins_ = buffer<size_t>(entries + 1), turns_ = buffer<int32_t>(entries);
             counts_ = buffer<size_t>(DIGITS);
             capacity_ = entries;
         }
@@ -61,6 +61,7 @@ template <class T> class Columns {
         }
         for (int shift = 0; shift < 32 && (s.d - 1) >> shift; shift += BITS) sort_by(shift, size);
         spread(size);
+        share_out();
     }
 
     size_t count() const { return count_; }
@@ -68,6 +69,14 @@ template <class T> class Columns {
     size_t name(size_t k) const { return (size_t)names_[k]; }
     size_t first_from(size_t column) const {
         return (size_t)(std::lower_bound(names_.get(), names_.get() + count_, (int32_t)column) - names_.get());
+    }
+    // Calls f(k, that of `later` calls on) for the columns that task i of `tasks` takes where only those are stepped that
+    // occur. Their numbers say which, so that each thread meets its own rows again, and frequent ones stand between rare
+    // ones, whose weights come from far away.
+    template <class F> void for_task(size_t i, size_t tasks, size_t later, F &&f) const {
+        size_t end = shares_[(i + 1) * TASKS / tasks];
+        for (size_t at = shares_[i * TASKS / tasks]; at < end; ++at)
+            f((size_t)turns_[at], (size_t)turns_[std::min(at + later, end - 1)]);
     }
     T *scratch(size_t task) { return sums_.get() + task * width_; }
 
@@ -87,7 +96,8 @@ template <class T> class Columns {
     static constexpr size_t DIGITS = (size_t)1 << BITS;
 
     Buffer<Entry> from_, into_;
-    Buffer<int32_t> rows_, names_;
+    Buffer<int32_t> rows_, names_, turns_;
+    size_t shares_[TASKS + 1] = {};
     Buffer<T> values_, sums_;
     Buffer<size_t> begins_, counts_;
     size_t capacity_ = 0, width_ = 0, count_ = 0;
@@ -110,6 +120,15 @@ template <class T> class Columns {
             names_[count_] = from_[e].column, begins_[count_++] = e;
         }
         begins_[count_] = size;
+    }
+
+    void share_out() {
+        static_assert(TASKS == 32, "five bits of a product by a number without a pattern");
+        auto share = [&](size_t k) { return (uint32_t)names_[k] * 0x9e3779b1u >> 27; };
+        size_t counts[TASKS] = {};
+        for (size_t k = 0; k < count_; ++k) ++counts[share(k)];
+        for (size_t i = 0; i < TASKS; ++i) shares_[i + 1] = shares_[i] + counts[i], counts[i] = shares_[i];
+        for (size_t k = 0; k < count_; ++k) turns_[counts[share(k)]++] = (int32_t)k;
     }
 };
 
@@ -168,19 +187,18 @@ template <class T> bool is_zero(const T *g, size_t n) {
     return zero;
 }
 
-// The rows of columns [from, to) of those that occur, where they have a gradient.
+// The rows of those columns that occur, as far as they are this task's, where they have a gradient.
 template <class T>
-void step_some(Columns<T> &c, size_t task, const Sparse<T> &x, const Weights<T> &t, Step<T> step, const Scalars<T> &s,
-               size_t from, size_t to) {
+void step_some(Columns<T> &c, size_t task, size_t tasks, const Sparse<T> &x, const Weights<T> &t, Step<T> step,
+               const Scalars<T> &s) {
     constexpr size_t AHEAD = 4;
     T *g = c.scratch(task);
-    for (size_t k = from; k < to; ++k) {
-        if (k + AHEAD < to)
-            for (T *part : {t.w, t.u, t.v})
-                if (part) fetch(part + c.name(k + AHEAD) * x.n_out, x.n_out * sizeof(T));
+    c.for_task(task, tasks, AHEAD, [&](size_t k, size_t later) {
+        for (T *part : {t.w, t.u, t.v})
+            if (part) fetch(part + c.name(later) * x.n_out, x.n_out * sizeof(T));
         c.gradient(g, k, x);
         if (!is_zero(g, x.n_out)) step_at(t, step, c.name(k) * x.n_out, g, x.n_out, s);
-    }
+    });
 }
 
 // One update of the first layer's weights.
@@ -191,8 +209,7 @@ void update_table(Columns<T> &c, Pool &pool, const Sparse<T> &x, const Weights<T
     size_t rows = t.lazy ? c.count() : x.d;
     size_t tasks = pool.threads() < 2 ? 1 : std::clamp(rows * x.n_out / WORTH, (size_t)1, Columns<T>::TASKS);
     pool.run((uint32_t)tasks, [&](uint32_t i) {
-        size_t from = i * rows / tasks, to = (i + 1) * rows / tasks;
-        if (t.lazy) step_some(c, i, x, t, step, s, from, to);
-        else step_all(c, i, x, t, step, s, from, to);
+        if (t.lazy) step_some(c, i, tasks, x, t, step, s);
+        else step_all(c, i, x, t, step, s, i * rows / tasks, (i + 1) * rows / tasks);
     });
 }
