@@ -1,7 +1,8 @@
 """Who trains the works of benchmarks/table.py: layerloop's engines, PyTorch, JAX, scikit-learn, each as its users do.
 
-A contestant is a function of the number of passes. What is made before the clock starts is what a program makes once:
-the rows in the library's own arrays, and JAX's compiled pass.
+A contestant is a function that makes a fresh network and returns its training, a function of the number of passes: that
+is timed. Made before the clock starts are the network, the rows in the library's own arrays, and JAX's compiled pass;
+scikit-learn makes its network while it fits.
 """
 
 from __future__ import annotations
@@ -20,9 +21,11 @@ from layerloop import Adam, Chain, DataLoader, Dense, crossentropy, softmax, tra
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import torch
     from works import Work
 
-    Contestants = dict[str, Callable[[int], object]]
+    Training = Callable[[int], object]
+    Contestants = dict[str, Callable[[], Training]]
 
 
 def contestants(work: Work) -> Contestants:
@@ -54,7 +57,7 @@ def network(work: Work) -> Chain:
 
 
 def ours(work: Work) -> Contestants:
-    def run(epochs: int, engine: str | None = None) -> None:
+    def fresh(engine: str | None = None) -> Training:
         before = os.environ.get("LAYERLOOP_ENGINE")
         if engine:
             os.environ["LAYERLOOP_ENGINE"] = engine
@@ -64,10 +67,10 @@ def ours(work: Work) -> Contestants:
             if engine:
                 os.environ.pop("LAYERLOOP_ENGINE")
                 os.environ.update({"LAYERLOOP_ENGINE": before} if before else {})
-        scale = 1 / 255 if work.images else None
-        train(m, DataLoader(work.data, batchsize=work.batch, scale=scale), crossentropy, Adam(1e-3), epochs)
+        loader = DataLoader(work.data, batchsize=work.batch, scale=1 / 255 if work.images else None)
+        return lambda epochs: train(m, loader, crossentropy, Adam(1e-3), epochs)
 
-    return {"layerloop": run, "layerloop, NumPy engine": partial(run, engine="numpy")}
+    return {"layerloop": fresh, "layerloop, NumPy engine": partial(fresh, engine="numpy")}
 
 
 # -- PyTorch -----------------------------------------------------------------------------------------------------------
@@ -79,16 +82,9 @@ def pytorch(work: Work) -> Contestants:
     import torch
 
     X, y = torch.from_numpy(work.floats), torch.from_numpy(work.data[1].astype(np.int64))
-    between = {"relu": torch.nn.ReLU, "sigmoid": torch.nn.Sigmoid}[work.activation]
 
-    def fresh() -> torch.nn.Sequential:
-        pairs = list(zip(work.widths, work.widths[1:], strict=False))
-        layers = [layer for pair in pairs for layer in (torch.nn.Linear(*pair), between())]
-        return torch.nn.Sequential(*layers[:-1])
-
-    def by_hand(epochs: int, threads: int) -> None:
+    def by_hand(net: torch.nn.Sequential, threads: int, epochs: int) -> None:
         torch.set_num_threads(threads)
-        net = fresh()
         optimizer = torch.optim.Adam(net.parameters(), lr=1e-3, fused=True)
         for _ in range(epochs):
             order = torch.randperm(len(X))
@@ -99,9 +95,9 @@ def pytorch(work: Work) -> Contestants:
                 loss.backward()
                 optimizer.step()
 
-    def tutorial(epochs: int) -> None:
+    def tutorial(net: torch.nn.Sequential, epochs: int) -> None:
         torch.set_num_threads(2)
-        net, loss_of = fresh(), torch.nn.CrossEntropyLoss()
+        loss_of = torch.nn.CrossEntropyLoss()
         optimizer = torch.optim.Adam(net.parameters(), lr=1e-3)
         pairs = torch.utils.data.TensorDataset(X, y)
         loader = torch.utils.data.DataLoader(pairs, batch_size=work.batch, shuffle=True)
@@ -114,9 +110,23 @@ def pytorch(work: Work) -> Contestants:
                 if step % 100 == 0:
                     loss.item()
 
-    hand: Contestants = {f"{HAND}, {threads} thread{'s' * (threads > 1)}": partial(by_hand, threads=threads)
-                         for threads in (1, 2)}  # fmt: skip
-    return hand | {TUTORIAL: tutorial}
+    def hand(threads: int) -> Training:
+        return partial(by_hand, torch_network(work), threads)
+
+    return {
+        f"{HAND}, 1 thread": partial(hand, 1),
+        f"{HAND}, 2 threads": partial(hand, 2),
+        TUTORIAL: lambda: partial(tutorial, torch_network(work)),
+    }
+
+
+def torch_network(work: Work) -> torch.nn.Sequential:
+    import torch
+
+    between = {"relu": torch.nn.ReLU, "sigmoid": torch.nn.Sigmoid}[work.activation]
+    pairs = list(zip(work.widths, work.widths[1:], strict=False))
+    layers = [layer for pair in pairs for layer in (torch.nn.Linear(*pair), between())]
+    return torch.nn.Sequential(*layers[:-1])
 
 
 # -- JAX ---------------------------------------------------------------------------------------------------------------
@@ -152,23 +162,27 @@ def jax_scan(work: Work) -> Contestants:
 
     one_pass = jax.jit(lambda carry, order: jax.lax.scan(step, carry, order), donate_argnums=0)
 
-    def run(epochs: int) -> None:
+    def fresh() -> Training:
         rng = np.random.default_rng(0)
         w = [(jnp.asarray(rng.standard_normal(pair, dtype=np.float32) / np.sqrt(pair[0])), jnp.zeros(pair[1]))
              for pair in zip(work.widths, work.widths[1:], strict=False)]  # fmt: skip
+        return lambda epochs: run(w, rng, epochs)
+
+    def run(w: Any, rng: np.random.Generator, epochs: int) -> None:
         carry = (w, jax.tree.map(jnp.zeros_like, w), jax.tree.map(jnp.zeros_like, w), jnp.zeros(()))
         for _ in range(epochs):
             order = rng.permutation(work.rows)[: steps * work.batch].reshape(steps, work.batch)
             carry, losses = one_pass(carry, jnp.asarray(order))
         losses.block_until_ready()
 
-    return {JAX: run}
+    return {JAX: fresh}
 
 
-def compile_seconds(run: Callable[[int], object]) -> float:
+def compile_seconds(fresh: Callable[[], Training]) -> float:
     """Return the seconds that the first pass takes longer than the second: JAX compiles in it."""
     times = []
     for _ in range(2):
+        run = fresh()
         begun = time.perf_counter()
         run(1)
         times.append(time.perf_counter() - begun)
@@ -191,4 +205,4 @@ def scikit_learn(work: Work) -> Contestants:
             warnings.simplefilter("ignore")  # that it could go on is not the question here
             model.fit(X, y)
 
-    return {SKLEARN: run}
+    return {SKLEARN: lambda: run}

@@ -68,16 +68,16 @@ def measured(work: Work, runs: int) -> list[dict[str, Any]]:
     """Return one row for everyone: median, least and most seconds, and of how many t(sgemm)."""
     everyone = contestants(work)
     compiling = compile_seconds(everyone[JAX]) if JAX in everyone else None
-    for run in everyone.values():
-        run(1)  # warm: threads, caches and what a library loads at first use
+    for fresh in everyone.values():
+        fresh()(1)  # warm: threads, caches and what a library loads at first use
     seconds: Times = {}
     for _ in range(runs):
         for way, took in products(work).items():
             seconds.setdefault(f"t(sgemm), {way}", []).append(took)
-        for name, run in everyone.items():
-            seconds.setdefault(name, []).append(timed(work, name, run))
+        for name, fresh in everyone.items():
+            seconds.setdefault(name, []).append(timed(work, name, fresh()))
         with busy_process():
-            seconds.setdefault(BUSY, []).append(timed(work, BUSY, everyone["layerloop"]))
+            seconds.setdefault(BUSY, []).append(timed(work, BUSY, everyone["layerloop"]()))
     return rows_of(work, seconds, compiling)
 
 

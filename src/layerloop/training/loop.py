@@ -37,6 +37,7 @@ Watched: TypeAlias = "tuple[Samples, ArrayLike] | Mapping[str, tuple[Samples, Ar
 STRETCH = 0.05  # seconds between looks at the callbacks
 ALONE = 5  # times as long where there are none: every stretch begins with the engine making itself ready
 SHARE = 0.01  # of the time that may go into keeping numbers to go back to
+LEAST = 1.0  # seconds between times of doing so: as long as it takes to go over the same steps again
 
 
 def train(
@@ -216,7 +217,7 @@ class Run:
         self.step_seconds = max(time.perf_counter() - begun, 1e-9) / len(losses)  # a coarse clock may show 0
         if taken < len(losses):
             raise self._diverged(*self._go_back())
-        if time.perf_counter() - self.saved_at >= self.save_seconds / SHARE:
+        if time.perf_counter() - self.saved_at >= max(self.save_seconds / SHARE, LEAST):
             self.save()
         sizes = np.full(len(losses), batch)
         sizes[-1] = len(order) - batch * (len(losses) - 1)
@@ -225,7 +226,7 @@ class Run:
     def save(self, *, fresh: bool = False) -> None:
         """Keep the numbers as they are to go back to, once it is checked that they are finite.
 
-        Of two million columns that takes longer than many steps, so it is done only as often as SHARE says.
+        Of two million columns that takes longer than many steps, so it is done only as often as SHARE and LEAST say.
         """
         begun = time.perf_counter()
         self.check()
