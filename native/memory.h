@@ -57,7 +57,11 @@ class Arena {
 template <class T> T *room_of_thread(size_t count) {
     static thread_local Buffer<char> room;
     static thread_local size_t size = 0;
-    if (count * sizeof(T) > size) size = count * sizeof(T), room = buffer<char>(size);
+    if (count * sizeof(T) > size) {
+        size = 0;  // should there be no memory for more
+        room = buffer<char>(count * sizeof(T));
+        size = count * sizeof(T);
+    }
     return (T *)room.get();
 }
 

@@ -56,7 +56,7 @@ template <class T> class Engine {
                                          std::optional<Out<double>> penalties, const PackedRows *packed, int threads) {
         Batch<T> b = batch_of(w.data(), w.size(), X, scale, &wanted);
         require(!packed || packed->are_of(X.shape(0), X.shape(1), X.itemsize()), "packed rows of other ones");
-        b.packed = packed;
+        b.packed = batch < PACKED_LEAST ? nullptr : packed;
         check_order(order, X.shape(0));
         check_labels(net_, b.wanted, X.shape(0), order.data(), order.size());
         require(batch > 0 && losses.size() == (order.size() + batch - 1) / batch, "one loss for each step");

@@ -31,9 +31,11 @@ class PackedRows {
     const uint16_t *places(const Row &row) const { return (const uint16_t *)(row.values + places_at(row.count)); }
     size_t places_at(size_t count) const { return (count * size_ + 1) / 2 * 2; }  // behind so many values
     size_t bytes(size_t count) const { return places_at(count) + count * sizeof(uint16_t); }
+    // about what rows take, each with so many entries
+    static size_t bytes_of(size_t n, size_t count, size_t size) { return n * (sizeof(Row) + count * (size + 2)); }
 
     // Calls pack(room, i) for all rows, which writes row i as it is kept and returns how many entries that are. Returns
-    // false where there is no memory for them, where they have more than `most` entries on average, or where
+    // false where there is no memory for them, where those of a stretch have more than `most` entries on average, or where
     // goes_on() says so.
     template <class F, class G> bool fill(Pool &pool, size_t most, F &&pack, G &&goes_on) {
         size_t tasks = std::min((size_t)Pool::TASKS, rows_.size());
@@ -62,7 +64,8 @@ class PackedRows {
         constexpr size_t LOOK = 256;  // rows
         size_t room = 0, used = 0;
         for (size_t i = from; i < to; ++i) {
-            if (i % LOOK == 0 && (used > (i - from) * room_of(most) || !goes_on())) return false;
+            bool looks = i % LOOK == 0;
+            if (looks && (used > (i - from + LOOK) * room_of(most) || !goes_on())) return false;
             if (used + room_of(d_) > room) {  // as much again for each row to come, and some more
                 size_t later = i == from ? 0 : used / (i - from) * (to - i) + used / 8;
                 Buffer<char> longer = buffer<char>(room = used + later + room_of(d_));
@@ -72,6 +75,7 @@ class PackedRows {
             rows_[i].count = (uint32_t)pack(memory.get() + used, i);
             used += room_of(rows_[i].count);
         }
+        if (used > (to - from) * room_of(most)) return false;
         for (size_t i = from, at = 0; i < to; at += room_of(rows_[i].count), ++i) rows_[i].values = memory.get() + at;
         return true;
     }

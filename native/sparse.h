@@ -124,7 +124,9 @@ template <class T> class Columns {
 
     void share_out() {
         static_assert(TASKS == 32, "five bits of a product by a number without a pattern");
-        auto share = [&](size_t k) { return (uint32_t)names_[k] * 0x9e3779b1u >> 27; };
+        size_t beside = 1;  // rows of the table that are shorter than cache lines stay together
+        while (beside * width_ * sizeof(T) < 2 * LINE) beside *= 2;
+        auto share = [&](size_t k) { return (uint32_t)(name(k) / beside) * 0x9e3779b1u >> 27; };
         size_t counts[TASKS] = {};
         for (size_t k = 0; k < count_; ++k) ++counts[share(k)];
         for (size_t i = 0; i < TASKS; ++i) shares_[i + 1] = shares_[i] + counts[i], counts[i] = shares_[i];

@@ -56,9 +56,9 @@ template <class T>
 std::unique_ptr<PackedRows> packed_rows(Workspace<T> &space, Pool &pool, const Batch<T> &b, size_t count) {
     constexpr size_t MOST = (size_t)1 << 30;  // bytes
     size_t d = b.net.n_in, size = b.rows.bytes ? 1 : sizeof(T);
-    if (d > PackedRows::MOST_COLUMNS || !mostly_zeros(space, b, count)) return nullptr;
+    if (d > PackedRows::MOST_COLUMNS || PackedRows::bytes_of(count, most_entries(1, d), size) > MOST) return nullptr;
+    if (!mostly_zeros(space, b, count)) return nullptr;
     auto rows = std::make_unique<PackedRows>(count, d, size);
-    if (count * rows->bytes(d / 4) > MOST) return nullptr;
     auto pack = [&](char *room, size_t i) {
         T *values = room_of_thread<T>(2 * (d + ENTRY_ROOM));  // and behind them, not longer, their places
         auto index = (int32_t *)(values + d + ENTRY_ROOM);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from both_engines import ISAS, TOLERANCE, Case, instructions
 from layerloop import Adam, Chain, DataLoader, Dense, softmax, train
 from layerloop.engine import Rows, native
 from layerloop.optim import Adjusted
-from layerloop.training.callbacks import reads_only
+from layerloop.training.callbacks import leaves_rows_alone, reads_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,7 +34,7 @@ def rows_of(case: Case, *, raw: bool) -> Rows:
 
 def same_bits(case: Case, rows: Rows, rule: object | None = None, batch: int = 100) -> Rows:
     """Train on rows that may change and on steady ones; return these."""
-    steady = replace(rows, steady=True, kept=[])
+    steady = replace(rows, steady=True)
     plain, kept = (case.trained(case.native, rule or Adam(1e-2), batch, rows=each) for each in (rows, steady))
     for index in (0, 2):
         np.testing.assert_array_equal(plain[index], kept[index])
@@ -91,17 +92,21 @@ def test_other_rows_are_not_kept(share: float, columns: int, n: int) -> None:
     assert same_bits(case, case.rows()).kept == [None]
 
 
-def test_rows_that_seem_to_be_mostly_zeros_and_are_not_are_given_up() -> None:
-    case = case_of("float32", n=1 << 14, share=1.0)
-    case.X[:: len(case.X) // 16] = 0  # those that are looked at first
+@pytest.mark.parametrize("n", [320, 1 << 14])
+def test_rows_that_seem_to_be_mostly_zeros_and_are_not_are_given_up(n: int) -> None:
+    case = case_of("float32", n=n, share=1.0)
+    case.X[:: n // 16] = 0  # those that are looked at first
     assert same_bits(case, case.rows()).kept == [None]
 
 
 def test_packed_rows_belong_to_their_own() -> None:
     case, other = case_of("float32"), case_of("float32", n=200)
     steady = same_bits(case, case.rows())
+    wrong = replace(other.rows(), steady=True)
+    wrong.kept.extend(steady.kept)
     with pytest.raises(ValueError, match="packed rows of other ones"):
-        other.trained(other.native, Adam(1e-2), rows=replace(other.rows(), steady=True, kept=steady.kept))
+        other.trained(other.native, Adam(1e-2), rows=wrong)
+    assert replace(steady, X=other.X).kept == []
 
 
 # -- who may change rows -----------------------------------------------------------------------------------------------
@@ -111,6 +116,10 @@ def trained_with(callbacks: list[Callable[..., object]], X: np.ndarray, epochs: 
     m = Chain(Dense(COLUMNS, 40, "tanh"), Dense(40, 4), softmax)
     train(m, DataLoader((X, np.arange(300) % 4), batchsize=100), callbacks=callbacks, epochs=epochs)
     return m.flat
+
+
+def test_who_merely_has_an_attribute_of_that_name_has_promised_nothing() -> None:
+    assert not leaves_rows_alone(Mock())
 
 
 def test_a_callback_of_ones_own_may_write_into_the_rows() -> None:

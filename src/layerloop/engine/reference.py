@@ -67,7 +67,7 @@ class Rows:
     scale: float | None = None
     weights: NDArray[np.floating] | None = None
     steady: bool = False
-    kept: list[Any] = field(default_factory=list, repr=False, compare=False)
+    kept: list[Any] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def wanted(self, index: NDArray[np.intp] | slice = slice(None)) -> Wanted:
         """Return what the loss is to know of some rows."""

@@ -201,12 +201,13 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
             steps = None if incremental else -(-len(members) // batch) * self.max_iter
             self._optimizer = Optimizer.begin(self, network, layout(network), objective.unit, steps)
         self._optimizer.own()
+        steady = not incremental and self.max_iter > 1 and not reporter.is_heard
         passes = Passes(
             network,
             make_plan(network, objective.loss, int(random.randint(2**31)) if np.any(self.dropout) else 0),
             objective,
             self._optimizer,
-            engine_rows_of(data, objective, network.dtype, steady=not incremental and not reporter.is_heard),
+            engine_rows_of(data, objective, network.dtype, steady=steady),
             members,
             batch,
             self.alpha,

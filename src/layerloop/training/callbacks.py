@@ -132,7 +132,7 @@ def reads_only(function: Callback) -> Callback:
 
 def leaves_rows_alone(callback: Callback) -> bool:
     """Whether a callback is known to write nothing into the rows."""
-    return getattr(callback, "reads_only", False)
+    return getattr(callback, "reads_only", None) is True
 
 
 def throttle(function: Callable[..., object], seconds: float) -> Callback:

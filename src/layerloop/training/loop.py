@@ -35,9 +35,9 @@ if TYPE_CHECKING:
 Watched: TypeAlias = "tuple[Samples, ArrayLike] | Mapping[str, tuple[Samples, ArrayLike]]"
 
 STRETCH = 0.05  # seconds between looks at the callbacks
-ALONE = 5  # times as long where there are none: every stretch begins with the engine making itself ready
+ALONE = 5  # times as long without callbacks, since the engine makes itself ready for each stretch, but only
+FEW = 1000  # up to so many steps: after a loss that is not finite they are taken again one by one
 SHARE = 0.01  # of the time that may go into keeping numbers to go back to
-LEAST = 1.0  # seconds between times of doing so: as long as it takes to go over the same steps again
 
 
 def train(
@@ -60,7 +60,8 @@ def train(
     m : Chain
         The network; its parameters change.
     data : DataLoader, or ncycle of one
-        Rows and targets. Raw bytes keep their scale: it becomes the network's `inputs.scale`.
+        Rows and targets. Raw bytes keep their scale: it becomes the network's `inputs.scale`. Callbacks may write into
+        the rows; nobody else may while this runs.
     loss : loss, its name, or a pair (value, gradient)
         `value(outputs, y)` is the mean loss of a batch, `gradient(outputs, y)` its derivative in the outputs.
     optimizer : Rule, or its name
@@ -90,7 +91,9 @@ def train(
     Raises
     ------
     InputError
-        Data that do not fit the network; found before the first step.
+        Data that do not fit the network; found before the first step. NaN or infinity that was written into X since
+        the loader was made is found when a loss or a parameter shows it: a NonFiniteInputError, and the network keeps
+        the last parameters that were finite.
     DivergenceError
         A loss that stops being finite. The network then keeps the last parameters whose loss was finite.
     KeyboardInterrupt
@@ -188,9 +191,10 @@ class Run:
         order, batch = self.loader.order(self.loader.epoch), self.loader.batchsize
         self.loader.epoch += 1
         steps, done, summed = len(self.loader), 0, 0.0
-        seconds = STRETCH if callbacks else STRETCH * ALONE
         while done < steps:
-            count = int(min(steps - done, max(1, min(seconds / self.step_seconds, self.most))))
+            most = STRETCH / self.step_seconds
+            most = most if callbacks else max(most, min(most * ALONE, FEW))
+            count = int(min(steps - done, max(1, min(most, self.most))))
             part = order[done * batch : (done + count) * batch]
             summed += self._stretch(part, epoch, done)
             done += count
@@ -217,7 +221,7 @@ class Run:
         self.step_seconds = max(time.perf_counter() - begun, 1e-9) / len(losses)  # a coarse clock may show 0
         if taken < len(losses):
             raise self._diverged(*self._go_back())
-        if time.perf_counter() - self.saved_at >= max(self.save_seconds / SHARE, LEAST):
+        if time.perf_counter() - self.saved_at >= self.save_seconds / SHARE:
             self.save()
         sizes = np.full(len(losses), batch)
         sizes[-1] = len(order) - batch * (len(losses) - 1)
@@ -226,7 +230,7 @@ class Run:
     def save(self, *, fresh: bool = False) -> None:
         """Keep the numbers as they are to go back to, once it is checked that they are finite.
 
-        Of two million columns that takes longer than many steps, so it is done only as often as SHARE and LEAST say.
+        Of two million columns that takes longer than many steps, so it is done only as often as SHARE says.
         """
         begun = time.perf_counter()
         self.check()
