@@ -87,8 +87,7 @@ template <class T> class Engine {
 
     // The rows packed, to be handed over in every call for as long as they stay as they are; or None, where it does not pay.
     nb::object pack(Any X, std::optional<double> scale, int threads) {
-        std::vector<T> w(net_.size);
-        Batch<T> b = batch_of(w.data(), w.size(), X, scale, nullptr);
+        Batch<T> b = batch_of(nullptr, net_.size, X, scale, nullptr);
         if (!may_pack<T>(net_)) return nb::none();
         auto packed = with_space(b, 1, true, threads, [&](Workspace<T> &space, Pool &pool) {
             return packed_rows(space, pool, b, X.shape(0));

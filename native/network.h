@@ -71,6 +71,9 @@ template <class T> struct Rows {
     const T *floats;
     const uint8_t *bytes;
     T scale;
+
+    size_t size() const { return bytes ? 1 : sizeof(T); }  // of an entry
+    const T *unit() const { return bytes ? &scale : nullptr; }  // of bytes
 };
 
 // What the loss of a data set is to know beside the outputs: targets, class indices or rows (K each), of which a share
@@ -273,7 +276,7 @@ template <class T> size_t number_of_row(const Batch<T> &b, size_t i) { return b.
 template <class T> const void *row_of(const Batch<T> &b, size_t i) { return row_at(b, number_of_row(b, i)); }
 
 template <class T> void fetch_row(const Batch<T> &b, size_t row) {
-    if (!b.packed) return fetch(row_at(b, row), b.net.n_in * (b.rows.bytes ? 1 : sizeof(T)));
+    if (!b.packed) return fetch(row_at(b, row), b.net.n_in * b.rows.size());
     const PackedRows::Row &kept = b.packed->row(row);
     fetch(kept.values, b.packed->bytes(kept.count));
 }

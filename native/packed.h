@@ -64,8 +64,7 @@ class PackedRows {
         constexpr size_t LOOK = 256;  // rows
         size_t room = 0, used = 0;
         for (size_t i = from; i < to; ++i) {
-            bool looks = i % LOOK == 0;
-            if (looks && (used > (i - from + LOOK) * room_of(most) || !goes_on())) return false;
+            if (i % LOOK == 0 && (used > (i - from + LOOK) * room_of(most) || !goes_on())) return false;
             if (used + room_of(d_) > room) {  // as much again for each row to come, and some more
                 size_t later = i == from ? 0 : used / (i - from) * (to - i) + used / 8;
                 Buffer<char> longer = buffer<char>(room = used + later + room_of(d_));

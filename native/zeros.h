@@ -12,16 +12,14 @@ template <class T> Entries<T> entries_of_row(const Piece<T> &p, size_t i) {
 
 // The entries of a row of the data set; returns how many they are.
 template <class T> size_t pack_row(int32_t *index, T *values, const Batch<T> &b, const void *row) {
-    const T *scale = b.rows.bytes ? &b.rows.scale : nullptr;
-    return entries_of<T>(kernels()).pack(index, values, row, b.net.n_in, scale);
+    return entries_of<T>(kernels()).pack(index, values, row, b.net.n_in, b.rows.unit());
 }
 
 // The entries of row i of the batch, found or as they were found before.
 template <class T> size_t take_entries(int32_t *index, T *values, const Batch<T> &b, size_t i) {
     if (!b.packed) return pack_row(index, values, b, row_of(b, i));
     const PackedRows::Row &row = b.packed->row(number_of_row(b, i));
-    const T *scale = b.rows.bytes ? &b.rows.scale : nullptr;
-    entries_of<T>(kernels()).widen(index, values, b.packed->places(row), row.values, row.count, scale);
+    entries_of<T>(kernels()).widen(index, values, b.packed->places(row), row.values, row.count, b.rows.unit());
     return row.count;
 }
 
@@ -55,7 +53,7 @@ template <class T> bool mostly_zeros(Workspace<T> &space, const Batch<T> &b, siz
 template <class T>
 std::unique_ptr<PackedRows> packed_rows(Workspace<T> &space, Pool &pool, const Batch<T> &b, size_t count) {
     constexpr size_t MOST = (size_t)1 << 30;  // bytes
-    size_t d = b.net.n_in, size = b.rows.bytes ? 1 : sizeof(T);
+    size_t d = b.net.n_in, size = b.rows.size();
     if (d > PackedRows::MOST_COLUMNS || PackedRows::bytes_of(count, most_entries(1, d), size) > MOST) return nullptr;
     if (!mostly_zeros(space, b, count)) return nullptr;
     auto rows = std::make_unique<PackedRows>(count, d, size);

@@ -193,7 +193,8 @@ class Run:
         steps, done, summed = len(self.loader), 0, 0.0
         while done < steps:
             most = STRETCH / self.step_seconds
-            most = most if callbacks else max(most, min(most * ALONE, FEW))
+            if not callbacks:
+                most = max(most, min(most * ALONE, FEW))
             count = int(min(steps - done, max(1, min(most, self.most))))
             part = order[done * batch : (done + count) * batch]
             summed += self._stretch(part, epoch, done)
