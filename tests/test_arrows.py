@@ -11,7 +11,10 @@ SRC = Path(__file__).parents[1] / "src" / "layerloop"
 
 # One row a level, lowest first. Inside a folder, files may import those named before them.
 LEVELS: tuple[tuple[str, ...], ...] = (
-    ("version", "lazy", "errors", "cores", "settings", "atomic", "finite", "csr", "arraylike", "plain", "decision"),
+    (
+        *("version", "lazy", "errors", "cores", "settings", "atomic", "finite", "memory", "csr", "arraylike", "plain"),
+        "decision",
+    ),
     ("maths", "optim", "data", "describe"),
     ("layers",),
     ("losses",),

@@ -14,6 +14,7 @@ from layerloop.errors import InputError, NetworkError, ShapeError, did_you_mean,
 from layerloop.initialise import initial
 from layerloop.layers import ACTIVATIONS, Kind, known_name, width_into
 from layerloop.layers import Layer as AnyLayer
+from layerloop.memory import aligned_zeros
 from layerloop.parameters import Parameters
 from layerloop.plan import HEADS, Architecture
 from layerloop.prediction import predict
@@ -127,7 +128,7 @@ class Chain:
         self.inputs = inputs
         self.classes = classes
         self.record: dict[str, object] = {}
-        self.flat: Floats = np.zeros(architecture.size, dtype) if flat is None else flat
+        self.flat: Floats = aligned_zeros(architecture.size, dtype) if flat is None else flat
         self._engine: Engine | None = None
 
     @classmethod

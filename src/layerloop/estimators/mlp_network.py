@@ -16,6 +16,7 @@ import numpy as np
 from layerloop.errors import SettingError, ShapeError
 from layerloop.estimators.mlp_losses import HEAD_OF
 from layerloop.layers import ACTIVATIONS, Dense, Dropout, known_name
+from layerloop.memory import aligned_copy
 from layerloop.network import Chain
 from layerloop.plan import Architecture
 
@@ -123,7 +124,7 @@ def given(values: Any, drawn: list[Floats], what: str) -> list[Floats]:
 def packed(coefs: Sequence[Any], intercepts: Sequence[Any], dtype: Any) -> Floats:
     """Return one flat vector: layer by layer, weights row by row, then biases."""
     parts = [part for pair in zip(coefs, intercepts, strict=True) for part in pair]
-    return np.concatenate([np.ravel(part) for part in parts]).astype(dtype, copy=False)
+    return aligned_copy(np.concatenate([np.ravel(part) for part in parts]).astype(dtype, copy=False))
 
 
 def views(flat: Floats, units: Sequence[int]) -> Lists:

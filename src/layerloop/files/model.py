@@ -14,13 +14,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from layerloop.atomic import write_atomically
 from layerloop.errors import LayerloopError, ModelFileError, NetworkError, expect
 from layerloop.files.container import content_of, packed, plain_array, unpacked
 from layerloop.finite import all_finite
 from layerloop.layers import as_plain, from_plain
+from layerloop.memory import aligned_zeros
 from layerloop.network import Chain, params
 from layerloop.plan import Architecture
 from layerloop.preprocessing import Inputs, from_dict, to_dict
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
     Tensors = dict[str, NDArray[np.generic]]
@@ -149,7 +149,7 @@ def build(description: Mapping[str, Any], tensors: Tensors) -> Chain:
     layers = tuple(map(from_plain, description["layers"]))
     architecture = Architecture(layers, description["head"], description["n_in"])
     inputs = _inputs(description["inputs"], tensors)
-    flat = np.zeros(sum(part.size for part in tensors.values()), description["dtype"])
+    flat = aligned_zeros(sum(part.size for part in tensors.values()), description["dtype"])
     m = Chain.from_parts(architecture, flat, inputs=inputs, classes=description["classes"])
     parts = params(m)
     if set(parts) != set(tensors):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
+from layerloop.memory import aligned_copy
 from layerloop.optim.rate import Rate, value_at
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class State:
 
     def copy(self) -> State:
         """Return an independent copy."""
-        slots = tuple(slot.copy() for slot in self.slots)
+        slots = tuple(map(aligned_copy, self.slots))
         return replace(self, slots=slots, scratch=np.empty_like(self.scratch), numbers=dict(self.numbers))
 
 

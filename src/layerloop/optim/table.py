@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from layerloop.errors import SettingError, UnknownNameError, look_up
+from layerloop.memory import aligned_zeros
 from layerloop.optim.adjusted import Adjusted
 from layerloop.optim.rate import check_settled, settle_rate, value_at, values
 from layerloop.optim.rules import RULES, LazyAdam, NAdam
@@ -41,7 +42,7 @@ def init(rule: Rule, w: Vector, layout: Layout = ()) -> State:
     """
     check_rule(rule)
     _check_settled(rule)
-    slots = tuple(np.zeros(w.shape, w.dtype) for _ in range(rule.slots))  # memory that is not there before it is used
+    slots = tuple(aligned_zeros(len(w), w.dtype) for _ in range(rule.slots))
     return State(rule, 0, slots, _scratch(rule, w), parts=_parts(rule, w, layout), rows=_rows(rule, w, layout))
 
 
