@@ -74,30 +74,34 @@ void check_labels(const Net &net, const Wanted<T> &wanted, size_t n, const int64
 // Checks the entries of `count` rows; `most` becomes the largest number of them in a batch.
 template <class T>
 Sparse<T> sparse_of(const Net &net, const std::optional<SparseTuple<T>> &given, size_t n, const int64_t *order,
-                    size_t count, size_t batch, size_t &most) {
+                    size_t count, size_t batch, size_t &most, bool lazy = false) {
     if (!given) return {};
     const auto &[starts, columns, values, W] = *given;
     require(starts.size() == n + 1 && columns.size() == values.size(), "sparse rows of another length");
     require(W.shape(1) == net.layers.front().n_out && !net.n_in, "weights of another width");
+    constexpr size_t AHEAD = 8;  // rows
+    auto row_at = [&](size_t i) { return order ? (size_t)order[i] : i; };
     for (size_t i = 0, entries = 0; i < count; ++i) {
-        size_t row = order ? (size_t)order[i] : i;
+        if (i + 2 * AHEAD < count) fetch(starts.data() + row_at(i + 2 * AHEAD), LINE);
+        if (i + AHEAD < count) fetch(columns.data() + starts.data()[row_at(i + AHEAD)], LINE);
+        size_t row = row_at(i);
         int64_t from = starts.data()[row], to = starts.data()[row + 1];
         require(0 <= from && from <= to && (uint64_t)to <= columns.size(), "a row of sparse data lies outside them");
-        for (int64_t e = from; e < to; ++e)
-            if ((uint32_t)columns.data()[e] >= W.shape(0)) throw nb::index_error("a column lies outside the rows");
+        bool outside = false;
+        for (int64_t e = from; e < to; ++e) outside |= (uint32_t)columns.data()[e] >= W.shape(0);
+        if (outside) throw nb::index_error("a column lies outside the rows");
         entries = (i % batch ? entries : 0) + (size_t)(to - from);
         most = std::max(most, entries);
     }
-    return {starts.data(), columns.data(), values.data(), W.shape(0), W.shape(1), W.data(), nullptr};
+    return {starts.data(), columns.data(), values.data(), W.shape(0), W.shape(1), W.data(), lazy, nullptr};
 }
 
 template <class T>
-Weights<T> table_of_weights(const Sparse<T> &rows, const std::vector<Grid<T>> &tables, size_t slots,
-                            bool lazy) {
+Weights<T> table_of_weights(const Sparse<T> &rows, const std::vector<Grid<T>> &tables, size_t slots) {
     if (!rows.starts) return {};
     require(tables.size() == slots + 1, "the first layer's weights and one table for each slot");
     for (const auto &t : tables) require(t.shape(0) == rows.d && t.shape(1) == rows.n_out, "tables shaped as W");
-    return {tables[0].data(), slots > 0 ? tables[1].data() : nullptr, slots > 1 ? tables[2].data() : nullptr, lazy};
+    return {tables[0].data(), slots > 0 ? tables[1].data() : nullptr, slots > 1 ? tables[2].data() : nullptr};
 }
 
 template <class T>

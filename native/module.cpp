@@ -66,8 +66,8 @@ template <class T> class Engine {
         b.seed = seed;
         Rule<T> rule = rule_of(net_, settings, rates, t, w, slots);
         size_t most = std::min(batch, order.size()), entries = 0;
-        Sparse<T> rows = sparse_of(net_, sparse, X.shape(0), order.data(), order.size(), batch, entries);
-        Weights<T> table = table_of_weights(rows, tables, slots.size(), lazy);
+        Sparse<T> rows = sparse_of(net_, sparse, X.shape(0), order.data(), order.size(), batch, entries, lazy);
+        Weights<T> table = table_of_weights(rows, tables, slots.size());
         require(!around || !sparse, "nothing stands around the steps on sparse rows");
         Around<T> extras = around_of(net_, around, average, losses.size(), penalties);
         if (sparse) b.sparse = &rows;

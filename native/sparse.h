@@ -10,6 +10,7 @@
 #include "pool.h"
 
 #include <algorithm>
+#include <array>
 #include <iterator>
 #include <utility>
 
@@ -20,63 +21,68 @@ template <class T> struct Sparse {
     const T *values;
     size_t d, n_out;
     const T *W;
-    T *D;  // of the whole batch
+    bool lazy;  // a rule leaves alone the rows of W that have no gradient
+    T *D;       // of the whole batch
 };
 
-// The first layer's weights and slots as a rule changes them; `lazy` leaves alone the rows without a gradient.
+// The first layer's weights and slots as a rule changes them.
 template <class T> struct Weights {
     T *w, *u, *v;
-    bool lazy;
 };
 
 template <class T> void fetch_entries(const Sparse<T> &s, size_t row) {
     fetch(s.columns + s.starts[row], LINE), fetch(s.values + s.starts[row], LINE);
 }
 
-// The entries of one batch by columns, ascending, and within a column in the batch's order.
+// The entries of one batch by columns, and within a column in the batch's order. Columns ascend, or where only those are
+// stepped that occur they lie by the tasks that take them.
 template <class T> class Columns {
   public:
     static constexpr size_t TASKS = Pool::TASKS;  // that share an update, at most
 
     void reserve(size_t entries, size_t n_out) {
-        if (entries > capacity_ || !counts_) {
-            for (auto *kept : {&from_, &into_}) *kept = buffer<Entry>(entries);
-            rows_ = buffer<int32_t>(entries), values_ = buffer<T>(entries);
-            names_ = buffer<int32_t>(entries), begins_ = buffer<size_t>(entries + 1), turns_ = buffer<int32_t>(entries);
-            counts_ = buffer<size_t>(DIGITS);
+        if (entries > capacity_ || !table_) {
+            capacity_ = 0;  // should there be no memory for more
+            bits_ = 4;
+            while ((size_t)1 << bits_ < 2 * entries) ++bits_;
+            table_ = buffer<int32_t>((size_t)1 << bits_), found_ = buffer<Entry>(entries);
+            groups_ = buffer<Group>(entries), sorted_ = buffer<Column>(entries), spare_ = buffer<Column>(entries);
+            rows_ = buffer<int32_t>(entries), values_ = buffer<T>(entries), begins_ = buffer<size_t>(entries + 1);
             capacity_ = entries;
         }
         if (n_out > width_) sums_ = buffer<T>(TASKS * n_out), width_ = n_out;
     }
 
-    // Sorts by digits of the column number, the last first: stable, and as long as there are entries.
     void sort(const Sparse<T> &s, const int64_t *order, size_t n) {
-        constexpr size_t AHEAD = 4;
-        size_t size = 0;
-        for (size_t i = 0; i < n; ++i) {
-            size_t row = order ? (size_t)order[i] : i;
-            if (i + AHEAD < n) fetch_entries(s, order ? (size_t)order[i + AHEAD] : i + AHEAD);
-            for (int64_t e = s.starts[row]; e < s.starts[row + 1]; ++e)
-                from_[size++] = {s.columns[e], (int32_t)i, s.values[e]};
+        size_t size = find(s, order, n);
+        for (size_t k = 0; k < count_; ++k) sorted_[k] = {groups_[k].name, (int32_t)k};
+        if (s.lazy) share_out();
+        else ascend(s.d);
+        size_t at = 0;
+        for (size_t k = 0; k < count_; ++k) {
+            begins_[k] = at;
+            size_t &next = groups_[sorted_[k].group].size;
+            at += std::exchange(next, at);
         }
-        for (int shift = 0; shift < 32 && (s.d - 1) >> shift; shift += BITS) sort_by(shift, size);
-        spread(size);
-        share_out();
+        begins_[count_] = size;
+        for (size_t e = 0; e < size; ++e) {
+            size_t to = groups_[found_[e].group].size++;
+            rows_[to] = found_[e].row, values_[to] = found_[e].value;
+        }
     }
 
     size_t count() const { return count_; }
     size_t size() const { return begins_[count_]; }
-    size_t name(size_t k) const { return (size_t)names_[k]; }
+    size_t name(size_t k) const { return (size_t)sorted_[k].name; }
     size_t first_from(size_t column) const {
-        return (size_t)(std::lower_bound(names_.get(), names_.get() + count_, (int32_t)column) - names_.get());
+        auto before = [](const Column &c, size_t limit) { return (size_t)c.name < limit; };
+        return (size_t)(std::lower_bound(sorted_.get(), sorted_.get() + count_, column, before) - sorted_.get());
     }
     // Calls f(k, that of `later` calls on) for the columns that task i of `tasks` takes where only those are stepped that
-    // occur. Their numbers say which, so that each thread meets its own rows again, and frequent ones stand between rare
-    // ones, whose weights come from far away.
+    // occur.
     template <class F> void for_task(size_t i, size_t tasks, size_t later, F &&f) const {
         size_t end = shares_[(i + 1) * TASKS / tasks];
-        for (size_t at = shares_[i * TASKS / tasks]; at < end; ++at)
-            f((size_t)turns_[at], (size_t)turns_[std::min(at + later, end - 1)]);
+        for (size_t k = shares_[i * TASKS / tasks]; k < end; ++k) f(k, std::min(k + later, end - 1));
     }
     T *scratch(size_t task) { return sums_.get() + task * width_; }
 
@@ -89,48 +95,83 @@ template <class T> class Columns {
 
   private:
     struct Entry {
-        int32_t column, row;
+        int32_t group, row;
         T value;
     };
-    static constexpr int BITS = 11;
-    static constexpr size_t DIGITS = (size_t)1 << BITS;
+    // What was found of a column: its number and how many entries it has; then where the next of them goes.
+    struct Group {
+        int32_t name;
+        size_t size;
+    };
+    struct Column {
+        int32_t name, group;
+    };
 
-    Buffer<Entry> from_, into_;
-    Buffer<int32_t> rows_, names_, turns_;
+    Buffer<int32_t> table_, rows_;  // table_: groups by their columns, -1 where there is none
+    Buffer<Entry> found_;
+    Buffer<Group> groups_;
+    Buffer<Column> sorted_, spare_;
     size_t shares_[TASKS + 1] = {};
     Buffer<T> values_, sums_;
-    Buffer<size_t> begins_, counts_;
+    Buffer<size_t> begins_;
+    int bits_ = 0;  // of a place in table_, of which at most half is taken
     size_t capacity_ = 0, width_ = 0, count_ = 0;
 
-    void sort_by(int shift, size_t size) {
-        auto digit = [shift](const Entry &e) { return ((size_t)e.column >> shift) & (DIGITS - 1); };
-        std::fill_n(counts_.get(), DIGITS, (size_t)0);
-        for (size_t e = 0; e < size; ++e) ++counts_[digit(from_[e])];
-        size_t at = 0;
-        for (size_t c = 0; c < DIGITS; ++c) at += std::exchange(counts_[c], at);
-        for (size_t e = 0; e < size; ++e) into_[counts_[digit(from_[e])]++] = from_[e];
-        std::swap(from_, into_);
-    }
+    // The first `bits` of a number without the pattern that the given one may follow.
+    static size_t mixed(size_t number, int bits) { return (uint32_t)number * 0x9e3779b1u >> (32 - bits); }
 
-    void spread(size_t size) {
+    // Finds the columns that occur, in the order in which they do; returns how many entries there are.
+    size_t find(const Sparse<T> &s, const int64_t *order, size_t n) {
+        constexpr size_t AHEAD = 4;
+        size_t size = 0, places = (size_t)1 << bits_;
+        std::fill_n(table_.get(), places, -1);
         count_ = 0;
-        for (size_t e = 0; e < size; ++e) {
-            rows_[e] = from_[e].row, values_[e] = from_[e].value;
-            if (e && from_[e].column == from_[e - 1].column) continue;
-            names_[count_] = from_[e].column, begins_[count_++] = e;
+        for (size_t i = 0; i < n; ++i) {
+            size_t row = order ? (size_t)order[i] : i;
+            if (i + AHEAD < n) fetch_entries(s, order ? (size_t)order[i + AHEAD] : i + AHEAD);
+            for (int64_t e = s.starts[row]; e < s.starts[row + 1]; ++e) {
+                int32_t group = group_of(s.columns[e], places);
+                ++groups_[group].size;
+                found_[size++] = {group, (int32_t)i, s.values[e]};
+            }
         }
-        begins_[count_] = size;
+        return size;
     }
 
+    int32_t group_of(int32_t name, size_t places) {
+        size_t at = mixed((size_t)name, bits_);
+        for (; table_[at] >= 0; at = (at + 1) & (places - 1))
+            if (groups_[table_[at]].name == name) return table_[at];
+        groups_[count_] = {name, 0};
+        return table_[at] = (int32_t)count_++;
+    }
+
+    // Sorts the columns by a digit below N of their numbers, stable; returns where the columns of each digit end.
+    template <size_t N, class F> std::array<size_t, N> sort_by(F &&digit) {
+        std::array<size_t, N> ends{};
+        for (size_t k = 0; k < count_; ++k) ++ends[digit((size_t)sorted_[k].name)];
+        size_t at = 0;
+        for (size_t &end : ends) at += std::exchange(end, at);
+        for (size_t k = 0; k < count_; ++k) spare_[ends[digit((size_t)sorted_[k].name)]++] = sorted_[k];
+        std::swap(sorted_, spare_);
+        return ends;
+    }
+
+    void ascend(size_t d) {
+        constexpr int BITS = 11;
+        constexpr size_t DIGITS = (size_t)1 << BITS;
+        for (int shift = 0; shift < 32 && (d - 1) >> shift; shift += BITS)
+            sort_by<DIGITS>([shift](size_t name) { return (name >> shift) & (DIGITS - 1); });
+    }
+
+    // The columns' numbers say which task takes them, so that each thread meets its own rows again, and frequent ones stand
+    // between rare ones, whose weights come from far away.
     void share_out() {
-        static_assert(TASKS == 32, "five bits of a product by a number without a pattern");
+        static_assert(TASKS == 32, "so many numbers have five bits");
         size_t beside = 1;  // rows of the table that are shorter than cache lines stay together
         while (beside * width_ * sizeof(T) < 2 * LINE) beside *= 2;
-        auto share = [&](size_t k) { return (uint32_t)(name(k) / beside) * 0x9e3779b1u >> 27; };
-        size_t counts[TASKS] = {};
-        for (size_t k = 0; k < count_; ++k) ++counts[share(k)];
-        for (size_t i = 0; i < TASKS; ++i) shares_[i + 1] = shares_[i] + counts[i], counts[i] = shares_[i];
-        for (size_t k = 0; k < count_; ++k) turns_[counts[share(k)]++] = (int32_t)k;
+        auto ends = sort_by<TASKS>([beside](size_t name) { return mixed(name / beside, 5); });
+        std::copy(ends.begin(), ends.end(), shares_ + 1);
     }
 };
 
@@ -184,9 +225,7 @@ void step_all(Columns<T> &c, size_t task, const Sparse<T> &x, const Weights<T> &
 }
 
 template <class T> bool is_zero(const T *g, size_t n) {
-    bool zero = true;
-    for (size_t i = 0; i < n; ++i) zero &= g[i] == 0;
-    return zero;
+    return std::all_of(g, g + n, [](T entry) { return entry == 0; });
 }
 
 // The rows of those columns that occur, as far as they are this task's, where they have a gradient.
@@ -208,10 +247,11 @@ template <class T>
 void update_table(Columns<T> &c, Pool &pool, const Sparse<T> &x, const Weights<T> &t, Step<T> step,
                   const Scalars<T> &s) {
     constexpr size_t WORTH = 8192;  // entries of the table that take longer than handing them to another thread
-    size_t rows = t.lazy ? c.count() : x.d;
-    size_t tasks = pool.threads() < 2 ? 1 : std::clamp(rows * x.n_out / WORTH, (size_t)1, Columns<T>::TASKS);
+    size_t rows = x.lazy ? c.count() : x.d;
+    size_t threads = (size_t)pool.threads(), each = rows * x.n_out / WORTH / threads;  // tasks of a thread: equally many
+    size_t tasks = threads < 2 ? 1 : std::clamp(each * threads, (size_t)1, Columns<T>::TASKS);
     pool.run((uint32_t)tasks, [&](uint32_t i) {
-        if (t.lazy) step_some(c, i, tasks, x, t, step, s);
+        if (x.lazy) step_some(c, i, tasks, x, t, step, s);
         else step_all(c, i, x, t, step, s, i * rows / tasks, (i + 1) * rows / tasks);
     });
 }

@@ -175,6 +175,31 @@ def test_the_lazy_rule_touches_no_row_whose_column_does_not_occur(name: str) -> 
         assert not slot[: 300 * 40].reshape(300, 40)[absent].any()
 
 
+@pytest.mark.parametrize("rule", [Adam(0.01), LazyAdam(0.01)], ids=["exact", "lazy"])
+@pytest.mark.parametrize("name", NAMES)
+def test_columns_that_follow_a_pattern_are_told_apart(name: str, rule: object) -> None:
+    # Numbers that begin alike once the engine has mixed them, by twos and more, beside one column in every row.
+    d = 300_000
+    mixed = np.arange(d, dtype=np.uint32) * np.uint32(0x9E3779B1)
+    alike = np.argsort(mixed, kind="stable")[:400]
+    rng = np.random.default_rng(0)
+    rows = [np.unique(np.append(rng.choice(alike, 7), d - 1)) for _ in range(96)]
+    starts = np.cumsum([0, *map(len, rows)])
+    S = Csr(starts, np.concatenate(rows).astype(np.int32), rng.normal(size=starts[-1]), d)
+    y, order = rng.integers(3, size=96), rng.permutation(96)
+    architecture = Architecture((Dense(d, 4, "tanh"), Dense(4, 3)), "softmax", d)
+    w = 0.3 * rng.normal(size=architecture.size)
+    found = []
+    for engine in (make_engine(architecture, "float64", name), make_engine(architecture, "float64", "numpy")):
+        v, losses = w.copy(), np.empty(2)
+        state = init(rule, v, (("layer1.weight", d * 4), ("layer1.bias", 4)))  # type: ignore[arg-type]
+        for _ in range(3):
+            engine.train(v, state, Rows(S, y), order, Plan(architecture, "crossentropy", "float64"), 64, losses)
+        found.append((v, *state.slots))
+    assert (found[0][0] != w).any()
+    assert all(far(a, b) < 1e-10 for a, b in zip(*found, strict=True))
+
+
 @pytest.mark.skipif("native" not in NAMES, reason="the compiled engine is not built: no C++17 compiler")
 @pytest.mark.parametrize("rule", [Adam(0.01), LazyAdam(0.01)], ids=["exact", "lazy"])
 def test_any_number_of_workers_gives_the_same_bits(rule: object, monkeypatch: pytest.MonkeyPatch) -> None:
