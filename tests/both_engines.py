@@ -69,6 +69,7 @@ class Case:
 @contextmanager
 def instructions(isa: str) -> Iterator[None]:
     """Force an instruction set in this process, or skip the test where the machine has none of that name."""
+    native._prepare()  # which selects too, when the engine is first used
     if not native._native.select_isa(isa):
         pytest.skip(f"this machine has no {isa}")
     try:

@@ -360,6 +360,16 @@ def test_the_threads_of_the_blas_are_as_before() -> None:
 
 
 @pytest.mark.parametrize("isa", ISAS)
+def test_the_facts_say_whose_the_products_are(isa: str) -> None:
+    with instructions(isa):
+        found = native.facts()
+    assert found["instructions"] == isa
+    own = isa != "baseline"  # which has no registers for tiles
+    assert found["products"].startswith("its own") == own
+    assert "'s" in found["products"]  # and a BLAS, by whose it is
+
+
+@pytest.mark.parametrize("isa", ISAS)
 def test_the_kernels_of_every_instruction_set_agree_with_numpy(isa: str) -> None:
     with instructions(isa):
         for activation, dtype in product(ACTIVATIONS, TOLERANCE):

@@ -74,9 +74,9 @@ def facts() -> dict[str, Any]:
     allowed = _native.blas_threads()
     blas = [Limit(allowed, "what the environment allows BLAS, as OPENBLAS_NUM_THREADS does")] if allowed else []
     least = min([*limits(), *blas], key=lambda limit: limit.threads)
-    return {
-        "instructions": _native.isa(), "products": _prepared[0], "threads": least.threads, "limited_by": least.why
-    }  # fmt: skip
+    source = _prepared[0]
+    products = f"its own, those of very wide layers {source}" if _native.has_tiles() else source
+    return {"instructions": _native.isa(), "products": products, "threads": least.threads, "limited_by": least.why}
 
 
 def products_bound(widths: Sequence[int], batch: int, steps: int, threads: int = 1, *, halved: bool = False) -> float:
