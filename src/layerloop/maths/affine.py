@@ -14,8 +14,8 @@ import numpy as np
 from layerloop.errors import look_up
 from layerloop.maths import jacobians
 from layerloop.maths.activations import ACTIVATIONS
-from layerloop.maths.jacobians import A_tilde, A_tilde_vjp, B_tilde, B_tilde_vjp, h
-from layerloop.maths.kind import OfSamples, Part, block_diagonal
+from layerloop.maths.jacobians import A_tilde, A_tilde_vjp, B_tilde, B_tilde_vjp, h, rows, stack
+from layerloop.maths.kind import OfSamples, Part, block_diagonal, by_member
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,10 +86,14 @@ class Dense(OfSamples):
         c = 1.0 / np.sqrt(self.n_in) if self.ntk else 1.0
         return np.append(np.full(self.n_in, c), 1.0)
 
+    def _scaled(self, W: Array) -> Array:
+        """Return (W b) with its columns times the factors: (c W b)."""
+        return W * self._factors if self.ntk else W
+
     def _blocks(self, w: ArrayLike, z: ArrayLike) -> Iterator[tuple[Array, Array]]:
         """Yield (c W b) and z of each member."""
         w, z = self.pair(w, z)
-        return ((W * self._factors, z_j) for W, z_j in zip(self.split(w), np.split(z, self.members), strict=True))
+        return ((self._scaled(W), z_j) for W, z_j in zip(self.split(w), by_member(z, self.members), strict=True))
 
     def t(self, w: ArrayLike, z: ArrayLike) -> Array:
         """Return c W z + b, (gives,)."""
@@ -110,13 +114,13 @@ class Dense(OfSamples):
 
     def A_vjp(self, w: ArrayLike, z: ArrayLike, q: ArrayLike) -> Array:
         """Return A^T q: of each member the rows of (f'(t) o q) (c z; 1)^T."""
-        factors = np.tile(self._factors, self.n_out)
-        pairs = zip(self._blocks(w, z), np.split(self.q_of(q), self.members), strict=True)
-        return np.concatenate([A_tilde_vjp(W, z_j, q_j, self.activation) * factors for (W, z_j), q_j in pairs])
+        pairs = zip(self._blocks(w, z), by_member(self.q_of(q), self.members), strict=True)
+        products = [A_tilde_vjp(W, z_j, q_j, self.activation) for (W, z_j), q_j in pairs]
+        return np.concatenate([stack(self._scaled(rows(p, self.n_in, self.n_out))) for p in products])
 
     def B_vjp(self, w: ArrayLike, z: ArrayLike, q: ArrayLike) -> Array:
         """Return B^T q: of each member c W^T (f'(t) o q)."""
-        pairs = zip(self._blocks(w, z), np.split(self.q_of(q), self.members), strict=True)
+        pairs = zip(self._blocks(w, z), by_member(self.q_of(q), self.members), strict=True)
         return np.concatenate([B_tilde_vjp(W, z_j, q_j, self.activation) for (W, z_j), q_j in pairs])
 
     def kinks(self, w: ArrayLike, z: ArrayLike) -> Iterator[tuple[float, str]]:

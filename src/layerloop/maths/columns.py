@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from layerloop.errors import NetworkError
-from layerloop.maths.kind import OfSamples, Part, block_diagonal
+from layerloop.maths.kind import OfSamples, Part, block_diagonal, stretches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -79,7 +79,7 @@ class OfColumns(OfSamples):
 
     def _pieces(self, q: ArrayLike) -> list[Array]:
         """Return q cut into the columns that pass and each column's piece."""
-        return np.split(self.q_of(q), np.cumsum([len(self.rest), *self.widths])[:-1])
+        return stretches(self.q_of(q), [len(self.rest), *self.widths])
 
     def g(self, w: ArrayLike, z: ArrayLike) -> Array:
         """Return (z_rest; phi; phi; ...), (gives,)."""

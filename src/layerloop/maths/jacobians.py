@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from layerloop.maths.activations import Array
 
+ONE = np.ones(1)
+
 
 def append_one(z: ArrayLike) -> Array:
     """Return z^{;1}, the vector z with a 1 appended at the end.
@@ -35,7 +37,7 @@ def append_one(z: ArrayLike) -> Array:
     >>> append_one([5.0, 6.0])
     array([5., 6., 1.])
     """
-    return np.append(as_vector(z), 1.0)
+    return np.concatenate([as_vector(z), ONE])
 
 
 def drop_last(w: ArrayLike) -> Array:

@@ -16,6 +16,8 @@ batch normalisation, and what is made of layers that may hold one); a sample is 
 from __future__ import annotations
 
 import math
+from functools import cached_property
+from itertools import accumulate
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import numpy as np
@@ -25,7 +27,7 @@ from layerloop.maths.activations import as_numbers
 from layerloop.maths.heads import as_vector
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Self
 
     from numpy.typing import ArrayLike
@@ -86,7 +88,7 @@ class Layer:
         """The parts of w; none by default."""
         return ()
 
-    @property
+    @cached_property
     def size(self) -> int:
         """The length r of w."""
         return sum(part.size for part in self.parts)
@@ -127,9 +129,9 @@ class Layer:
 
     def split(self, w: ArrayLike) -> list[Array]:
         """Return the parts of w, each in its shape: views."""
-        w = as_vector(w, "w", self.size)
-        ends = np.cumsum([part.size for part in self.parts])
-        return [w[end - p.size : end].reshape(p.shape) for p, end in zip(self.parts, ends, strict=True)]
+        parts = self.parts
+        own = stretches(as_vector(w, "w", self.size), [part.size for part in parts])
+        return [w_j.reshape(part.shape) for part, w_j in zip(parts, own, strict=True)]
 
 
 def as_batch(Z: ArrayLike, n: int, what: str = "Z") -> Array:
@@ -144,6 +146,28 @@ def as_batch(Z: ArrayLike, n: int, what: str = "Z") -> Array:
     if matrix.ndim != 2 or matrix.shape[1] != n or len(matrix) == 0:
         raise ShapeError(f"{what}: expected shape (N, {n}) with N >= 1, got {matrix.shape}")
     return matrix
+
+
+def stretches(v: Array, lengths: Sequence[int]) -> list[Array]:
+    """Return the stretches of a vector that have these lengths, one behind another: views.
+
+    Examples
+    --------
+    >>> stretches(np.arange(3), [1, 2])
+    [array([0]), array([1, 2])]
+    """
+    return [v[end - n : end] for n, end in zip(lengths, accumulate(lengths), strict=True)]
+
+
+def by_member(v: Array, k: int) -> list[Array]:
+    """Return the k equally long blocks of a vector, one behind another: views.
+
+    Examples
+    --------
+    >>> by_member(np.arange(4), 2)
+    [array([0, 1]), array([2, 3])]
+    """
+    return list(v.reshape(k, v.size // k))
 
 
 def block_diagonal(blocks: list[Array]) -> Array:

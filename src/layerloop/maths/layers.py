@@ -20,7 +20,7 @@ from layerloop.errors import NetworkError
 from layerloop.maths.affine import Dense, Parametric, Scale
 from layerloop.maths.columns import Embedding, Periodic, PiecewiseLinear
 from layerloop.maths.heads import as_vector
-from layerloop.maths.kind import Layer, OfBatches, OfSamples, Part, as_batch
+from layerloop.maths.kind import Layer, OfBatches, OfSamples, Part, as_batch, stretches
 from layerloop.maths.normal import BatchNorm, Dropout, LayerNorm
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def split(layers: Sequence[Layer], w: ArrayLike) -> list[Array]:
     [array([1.]), array([2., 3.])]
     """
     sizes = [layer.size for layer in layers]
-    return np.split(as_vector(w, "w", sum(sizes)), np.cumsum(sizes)[:-1]) if sizes else []
+    return stretches(as_vector(w, "w", sum(sizes)), sizes)
 
 
 def forward_batch(layers: Sequence[Layer], w: ArrayLike, Z: ArrayLike) -> list[Array]:

@@ -28,7 +28,7 @@ import numpy as np
 from layerloop.errors import NetworkError
 from layerloop.maths.activations import as_numbers
 from layerloop.maths.heads import HEADS, as_vector
-from layerloop.maths.kind import block_diagonal
+from layerloop.maths.kind import block_diagonal, by_member
 from layerloop.maths.losses import FUSED
 from layerloop.maths.net import loss_of, own_parameters
 
@@ -42,47 +42,47 @@ if TYPE_CHECKING:
 
 
 @np.errstate(under="ignore", over="ignore", invalid="ignore")
-def _layers(net: Net, w: ArrayLike, x: ArrayLike) -> tuple[dict[int, Array], dict[int, Array]]:
-    """Return z_1..z_{L+1} and the pre-activations t_1..t_L."""
-    z, t = {1: as_vector(x, "x", net.widths[0])}, {}
+def _nodes(net: Net, w: ArrayLike, x: ArrayLike) -> dict[int, Array]:
+    """Return z_1..z_{L+1}."""
+    z = {1: as_vector(x, "x", net.widths[0])}
     for i, (layer, w_i) in own_parameters(net, w).items():
-        t[i] = layer.t(w_i, z[i])
         z[i + 1] = layer.g(w_i, z[i])
-    return z, t
+    return z
 
 
-def _by_member(net: Net, z: Array) -> list[Array]:
-    """Return z_{L+1}, z_{L+2} or a gradient in one of them as its k blocks."""
-    return np.split(z, net.k)
+@np.errstate(under="ignore", over="ignore", invalid="ignore")
+def _pre_activations(net: Net, w: ArrayLike, z: dict[int, Array]) -> dict[int, Array]:
+    """Return t_1..t_L."""
+    return {i: layer.t(w_i, z[i]) for i, (layer, w_i) in own_parameters(net, w).items()}
 
 
 def outputs_of(net: Net, scores: Array) -> Array:
     """Return z_{L+2}: the head of each block, one behind another."""
-    return np.concatenate([HEADS[net.head].f(block) for block in _by_member(net, scores)])
+    return np.concatenate([HEADS[net.head].f(block) for block in by_member(scores, net.k)])
 
 
 def value_of(net: Net, outputs: Array, y: ArrayLike) -> float:
     """Return z_{L+3}, the mean of the blocks' losses."""
     y = as_vector(y, "y", net.K)
-    values = [loss_of(net).value(block, y) for block in _by_member(net, outputs)]
+    values = [loss_of(net).value(block, y) for block in by_member(outputs, net.k)]
     return sum(values) / net.k if net.k > 1 else values[0]
 
 
 def back_from_loss(net: Net, outputs: Array, y: ArrayLike) -> Array:
     """Return q_{L+2}, of each block its gradient over k."""
     y = as_vector(y, "y", net.K)
-    return np.concatenate([loss_of(net).gradient(block, y) for block in _by_member(net, outputs)]) / net.k
+    return np.concatenate([loss_of(net).gradient(block, y) for block in by_member(outputs, net.k)]) / net.k
 
 
 def back_from_head(net: Net, scores: Array, q: Array) -> Array:
     """Return q_{L+1} = B_{L+1}^T q_{L+2}, block by block without the dense matrix."""
-    pairs = zip(_by_member(net, scores), _by_member(net, q), strict=True)
+    pairs = zip(by_member(scores, net.k), by_member(q, net.k), strict=True)
     return np.concatenate([HEADS[net.head].vjp(block, q_j) for block, q_j in pairs])
 
 
 def scores(net: Net, w: ArrayLike, x: ArrayLike) -> Array:
     """Return z_{L+1}, what the head takes, shape (n_{L+1},)."""
-    return _layers(net, w, x)[0][net.L + 1]
+    return _nodes(net, w, x)[net.L + 1]
 
 
 def h_x(net: Net, w: ArrayLike, x: ArrayLike) -> Array:
@@ -97,7 +97,7 @@ def h_x(net: Net, w: ArrayLike, x: ArrayLike) -> Array:
     array([0.7311, 0.2689])
     """
     outputs = outputs_of(net, scores(net, w, x))
-    return np.asarray(np.mean(_by_member(net, outputs), axis=0)) if net.k > 1 else outputs
+    return np.asarray(np.mean(by_member(outputs, net.k), axis=0)) if net.k > 1 else outputs
 
 
 def f(net: Net, w: ArrayLike, x: ArrayLike, y: ArrayLike) -> float:
@@ -176,7 +176,8 @@ def forward_loop(net: Net, w: ArrayLike, x: ArrayLike, y: ArrayLike, *, dense: b
     -----
     Section 7.2, "Forward layer loop".
     """
-    z, t = _layers(net, w, x)
+    z = _nodes(net, w, x)
+    t = _pre_activations(net, w, z)
     A, B = _jacobians(net, w, z) if dense else ({}, {})
     z[net.L + 2] = outputs_of(net, z[net.L + 1])
     z[net.L + 3] = as_numbers(value_of(net, z[net.L + 2], y))[()]
@@ -189,7 +190,7 @@ def _jacobians(net: Net, w: ArrayLike, z: dict[int, Array]) -> tuple[dict[int, A
     own = own_parameters(net, w)
     A = {i: layer.A(w_i, z[i]) for i, (layer, w_i) in own.items()}
     B = {i: layer.B(w_i, z[i]) for i, (layer, w_i) in own.items()}
-    head = block_diagonal([HEADS[net.head].jacobian(block) for block in _by_member(net, z[net.L + 1])])
+    head = block_diagonal([HEADS[net.head].jacobian(block) for block in by_member(z[net.L + 1], net.k)])
     return A, {**B, net.L + 1: head}
 
 
@@ -301,11 +302,11 @@ def _fused(net: Net, w: ArrayLike, x: ArrayLike, y: ArrayLike) -> tuple[Forward,
     if not isinstance(net.loss, str) or (net.head, net.loss) not in FUSED:
         known = ", ".join(" + ".join(names) for names in FUSED)
         raise NetworkError(f"no fused form of {net.head} + {net.loss}; there are: {known}")
-    z, t = _layers(net, w, x)
+    z = _nodes(net, w, x)
     y = as_vector(y, "y", net.K)
-    pairs = [FUSED[net.head, net.loss](block, y) for block in _by_member(net, z[net.L + 1])]
+    pairs = [FUSED[net.head, net.loss](block, y) for block in by_member(z[net.L + 1], net.k)]
     value = sum(v for v, _ in pairs) / net.k if net.k > 1 else pairs[0][0]
-    return Forward(z, t, {}, {}), value, np.concatenate([q for _, q in pairs]) / net.k
+    return Forward(z, _pre_activations(net, w, z), {}, {}), value, np.concatenate([q for _, q in pairs]) / net.k
 
 
 def f_fused(net: Net, w: ArrayLike, x: ArrayLike, y: ArrayLike) -> float:
