@@ -1,4 +1,4 @@
-# What the compiled module offers: native/module.cpp. One class for each float type.
+# What the compiled module offers: native/module.cpp and engine.h. One class for each float type.
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
