@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 import pytest
 
-from layerloop.data import named
+from layerloop.data import named, sources
 from layerloop.data.idx import sha256
 from layerloop.data.named import FILES, PARTS, SOURCES, Search, Source, cache_folder
 from layerloop.data.sources import fetch, has_test, load, read, read_rows, status
@@ -456,6 +456,16 @@ REAL = Path(os.environ.get("LAYERLOOP_DATA", "/nowhere"))
 
 
 # Digits and files.
+
+
+def test_digits_are_read_from_scikit_learns_file_as_by_its_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert sources.digits_file() is not None  # or one way would be held against itself
+    own = [read("digits", split) for split in ("train", "test")]
+    monkeypatch.setattr(sources, "digits_file", lambda: None)
+    for ours, theirs in zip(own, [read("digits", split) for split in ("train", "test")], strict=True):
+        for one, other in ((ours.X, theirs.X), (ours.y, theirs.y)):
+            assert (one.dtype, one.shape, one.flags.c_contiguous) == (other.dtype, other.shape, True)
+            np.testing.assert_array_equal(one, other)
 
 
 def test_digits_split_keeps_the_order() -> None:

@@ -246,13 +246,24 @@ def status(*, data_dir: PathLike | None = None) -> list[dict[str, Any]]:
     return [*(named.status_of(name, source, data_dir) for name, source in named.SOURCES.items()), digits_status()]
 
 
+def digits_file() -> Path | None:
+    """Return where scikit-learn keeps the digits: without importing it, which takes a second and more."""
+    spec = find_spec("sklearn")
+    file = Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz" if spec and spec.origin else None
+    return file if file is not None and file.is_file() else None
+
+
 def read_digits(split: str) -> Dataset:
     """Return scikit-learn's 8 x 8 digits; the split keeps their order, so other writers make the test rows."""
-    from sklearn.datasets import load_digits
+    file = digits_file()
+    if file is not None:
+        numbers = np.loadtxt(file, np.uint8, delimiter=",")
+    else:  # should they move
+        from sklearn.datasets import load_digits
 
-    X, y = load_digits(return_X_y=True)
-    rows = slice(DIGITS_TRAIN) if split == "train" else slice(DIGITS_TRAIN, None)
-    pixels, labels = X[rows].astype(np.uint8), y[rows].astype(np.int64)
+        numbers = np.column_stack(load_digits(return_X_y=True)).astype(np.uint8)
+    rows = numbers[:DIGITS_TRAIN] if split == "train" else numbers[DIGITS_TRAIN:]
+    pixels, labels = np.ascontiguousarray(rows[:, :-1]), rows[:, -1].astype(np.int64)
     return Dataset("digits", pixels, labels, "classes", tuple("0123456789"), 1 / 16, (8, 8), 8)
 
 
@@ -274,14 +285,12 @@ def is_named(name_or_path: PathLike) -> bool:
 
 def digits_status() -> dict[str, Any]:
     """Return the row of the digits, without importing scikit-learn."""
-    spec = find_spec("sklearn")
-    file = Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz" if spec and spec.origin else None
-    there = file is not None and file.is_file()
+    file = digits_file()
     return {
         "name": "digits",
         "train": DIGITS_TRAIN,
         "test": 1797 - DIGITS_TRAIN,
         "classes": 10,
-        "where": "scikit-learn" if there else None,
-        "bytes": file.stat().st_size if file is not None and there else None,
+        "where": "scikit-learn" if file else None,
+        "bytes": file.stat().st_size if file else None,
     }
