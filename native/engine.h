@@ -114,8 +114,9 @@ template <class T> class Engine {
             double value = loss_and_parts(space, pool, b, count);
             const T *sum = sum_parts(space, count, 0, net_.size, into.data());
             if (sum != into.data()) std::memcpy(into.data(), sum, net_.size * sizeof(T));
-            for (size_t k = 0; sparse && k < space.columns.count(); ++k)
-                space.columns.gradient(dW->data() + space.columns.name(k) * rows.n_out, k, rows);
+            const Columns<T> &columns = space.columns[0];  // all are in one part
+            for (size_t k = 0; sparse && k < columns.count(); ++k)
+                columns.gradient(dW->data() + columns.name(k) * rows.n_out, k, rows);
             return (double)(T)value;
         });
     }

@@ -233,7 +233,7 @@ template <class T> struct Workspace {
     std::vector<Piece<T>> pieces;
     Buffer<T> kept;  // room for the running statistics
     size_t rows = 0;
-    Columns<T> columns;  // of a batch of sparse rows, with the gradient in its first layer
+    Columns<T> columns[COLUMN_PARTS];  // of a batch of sparse rows, with the gradient in its first layer
     Buffer<T> slopes;
     Arena by_rows, by_outputs;  // of the classes of those names
 
@@ -251,7 +251,7 @@ template <class T> struct Workspace {
 
     // Makes room for batches of n sparse rows with so many entries.
     void reserve(Sparse<T> &sparse, size_t n, size_t entries) {
-        columns.reserve(entries, sparse.n_out);
+        for (size_t part = 0; part < parts_of(sparse); ++part) columns[part].reserve(entries, sparse.n_out);
         slopes = buffer<T>(n * sparse.n_out);
         sparse.D = slopes.get();
     }
@@ -421,9 +421,12 @@ template <class T> double mean_loss(const Workspace<T> &space, const Batch<T> &b
 
 // The mean loss of a batch; the pieces keep their parts of the gradient.
 template <class T> double loss_and_parts(Workspace<T> &space, Pool &pool, const Batch<T> &b, size_t count) {
-    pool.run((uint32_t)(count + (b.sparse != nullptr)), [&](uint32_t i) {
-        if (i < count) both_loops(space, b, i, count);
-        else space.columns.sort(*b.sparse, b.order, b.n);
+    size_t parts = b.sparse ? parts_of(*b.sparse) : 0, tasks = count + parts;
+    pool.run((uint32_t)tasks, [&](uint32_t i) {
+        // the columns' parts stand at the end of as many equal stretches of the tasks
+        size_t part = i * parts / tasks;
+        if ((i + 1) * parts / tasks > part) space.columns[part].sort(*b.sparse, b.order, b.n, part);
+        else both_loops(space, b, i - part, count);
     });
     return mean_loss(space, b, count);
 }

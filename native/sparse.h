@@ -30,12 +30,17 @@ template <class T> struct Weights {
     T *w, *u, *v;
 };
 
+// Parts of a batch's columns that are found at the same time. For a rule that goes through the whole table they are to
+// ascend, in one.
+constexpr size_t COLUMN_PARTS = 2;
+template <class T> size_t parts_of(const Sparse<T> &s) { return s.lazy ? COLUMN_PARTS : 1; }
+
 template <class T> void fetch_entries(const Sparse<T> &s, size_t row) {
     fetch(s.columns + s.starts[row], LINE), fetch(s.values + s.starts[row], LINE);
 }
 
-// The entries of one batch by columns, and within a column in the batch's order. Columns ascend, or where only those are
-// stepped that occur they lie by the tasks that take them.
+// The entries of one batch by columns, or a part of them, and within a column in the batch's order. Columns ascend, or
+// where only those are stepped that occur they lie by the tasks that take them.
 template <class T> class Columns {
   public:
     static constexpr size_t TASKS = Pool::TASKS;  // that share an update, at most
@@ -45,16 +50,19 @@ template <class T> class Columns {
             capacity_ = 0;  // should there be no memory for more
             bits_ = 4;
             while ((size_t)1 << bits_ < 2 * entries) ++bits_;
-            table_ = buffer<int32_t>((size_t)1 << bits_), found_ = buffer<Entry>(entries);
+            table_ = buffer<int32_t>((size_t)1 << bits_), found_ = buffer<Entry>(entries + 1);
             groups_ = buffer<Group>(entries), sorted_ = buffer<Column>(entries), spare_ = buffer<Column>(entries);
             rows_ = buffer<int32_t>(entries), values_ = buffer<T>(entries), begins_ = buffer<size_t>(entries + 1);
             capacity_ = entries;
         }
         if (n_out > width_) sums_ = buffer<T>(TASKS * n_out), width_ = n_out;
+        beside_ = 0;
+        while ((n_out * sizeof(T)) << beside_ < 2 * LINE) ++beside_;
     }
 
-    void sort(const Sparse<T> &s, const int64_t *order, size_t n) {
-        size_t size = find(s, order, n);
+    void sort(const Sparse<T> &s, const int64_t *order, size_t n, size_t part) {
+        size_t size = take_entries(s, order, n, part);
+        find(size);
         for (size_t k = 0; k < count_; ++k) sorted_[k] = {groups_[k].name, (int32_t)k};
         if (s.lazy) share_out();
         else ascend(s.d);
@@ -95,7 +103,7 @@ template <class T> class Columns {
 
   private:
     struct Entry {
-        int32_t group, row;
+        int32_t name, group, row;
         T value;
     };
     // What was found of a column: its number and how many entries it has; then where the next of them goes.
@@ -115,27 +123,43 @@ template <class T> class Columns {
     Buffer<T> values_, sums_;
     Buffer<size_t> begins_;
     int bits_ = 0;  // of a place in table_, of which at most half is taken
+    int beside_ = 0;  // so many last bits of their numbers do not tell columns apart that one task takes
     size_t capacity_ = 0, width_ = 0, count_ = 0;
 
     // The first `bits` of a number without the pattern that the given one may follow.
     static size_t mixed(size_t number, int bits) { return (uint32_t)number * 0x9e3779b1u >> (32 - bits); }
 
-    // Finds the columns that occur, in the order in which they do; returns how many entries there are.
-    size_t find(const Sparse<T> &s, const int64_t *order, size_t n) {
+    // The columns' numbers say which task takes them, so that each thread meets its own rows again, and frequent ones stand
+    // between rare ones, whose weights come from far away. Rows of the table that are shorter than cache lines stay together.
+    size_t task_of(size_t name) const {
+        static_assert(TASKS == 32, "so many numbers have five bits");
+        return mixed(name >> beside_, 5);
+    }
+
+    // Takes the entries of the columns of a part; returns how many there are.
+    size_t take_entries(const Sparse<T> &s, const int64_t *order, size_t n, size_t part) {
         constexpr size_t AHEAD = 4;
-        size_t size = 0, places = (size_t)1 << bits_;
-        std::fill_n(table_.get(), places, -1);
-        count_ = 0;
+        size_t size = 0, parts = parts_of(s);
         for (size_t i = 0; i < n; ++i) {
             size_t row = order ? (size_t)order[i] : i;
             if (i + AHEAD < n) fetch_entries(s, order ? (size_t)order[i + AHEAD] : i + AHEAD);
             for (int64_t e = s.starts[row]; e < s.starts[row + 1]; ++e) {
-                int32_t group = group_of(s.columns[e], places);
-                ++groups_[group].size;
-                found_[size++] = {group, (int32_t)i, s.values[e]};
+                found_[size] = {s.columns[e], 0, (int32_t)i, s.values[e]};
+                size += task_of((size_t)s.columns[e]) * parts / TASKS == part;
             }
         }
         return size;
+    }
+
+    // Finds the columns that occur, in the order in which they do.
+    void find(size_t size) {
+        size_t places = (size_t)1 << bits_;
+        std::fill_n(table_.get(), places, -1);
+        count_ = 0;
+        for (size_t e = 0; e < size; ++e) {
+            found_[e].group = group_of(found_[e].name, places);
+            ++groups_[found_[e].group].size;
+        }
     }
 
     int32_t group_of(int32_t name, size_t places) {
@@ -164,13 +188,8 @@ template <class T> class Columns {
             sort_by<DIGITS>([shift](size_t name) { return (name >> shift) & (DIGITS - 1); });
     }
 
-    // The columns' numbers say which task takes them, so that each thread meets its own rows again, and frequent ones stand
-    // between rare ones, whose weights come from far away.
     void share_out() {
-        static_assert(TASKS == 32, "so many numbers have five bits");
-        size_t beside = 1;  // rows of the table that are shorter than cache lines stay together
-        while (beside * width_ * sizeof(T) < 2 * LINE) beside *= 2;
-        auto ends = sort_by<TASKS>([beside](size_t name) { return mixed(name / beside, 5); });
+        auto ends = sort_by<TASKS>([this](size_t name) { return task_of(name); });
         std::copy(ends.begin(), ends.end(), shares_ + 1);
     }
 };
@@ -235,23 +254,24 @@ void step_some(Columns<T> &c, size_t task, size_t tasks, const Sparse<T> &x, con
     constexpr size_t AHEAD = 4;
     T *g = c.scratch(task);
     c.for_task(task, tasks, AHEAD, [&](size_t k, size_t later) {
-        for (T *part : {t.w, t.u, t.v})
-            if (part) fetch(part + c.name(later) * x.n_out, x.n_out * sizeof(T));
+        for (T *vector : {t.w, t.u, t.v})
+            if (vector) fetch(vector + c.name(later) * x.n_out, x.n_out * sizeof(T));
         c.gradient(g, k, x);
         if (!is_zero(g, x.n_out)) step_at(t, step, c.name(k) * x.n_out, g, x.n_out, s);
     });
 }
 
-// One update of the first layer's weights.
+// One update of the first layer's weights; `columns` are the parts of the batch's.
 template <class T>
-void update_table(Columns<T> &c, Pool &pool, const Sparse<T> &x, const Weights<T> &t, Step<T> step,
+void update_table(Columns<T> *columns, Pool &pool, const Sparse<T> &x, const Weights<T> &t, Step<T> step,
                   const Scalars<T> &s) {
     constexpr size_t WORTH = 8192;  // entries of the table that take longer than handing them to another thread
-    size_t rows = x.lazy ? c.count() : x.d;
+    size_t rows = x.lazy ? 0 : x.d;
+    for (size_t part = 0; x.lazy && part < COLUMN_PARTS; ++part) rows += columns[part].count();
     size_t threads = (size_t)pool.threads(), each = rows * x.n_out / WORTH / threads;  // tasks of a thread: equally many
     size_t tasks = threads < 2 ? 1 : std::clamp(each * threads, (size_t)1, Columns<T>::TASKS);
     pool.run((uint32_t)tasks, [&](uint32_t i) {
-        if (x.lazy) step_some(c, i, tasks, x, t, step, s);
-        else step_all(c, i, x, t, step, s, i * rows / tasks, (i + 1) * rows / tasks);
+        if (!x.lazy) return step_all(*columns, i, x, t, step, s, i * rows / tasks, (i + 1) * rows / tasks);
+        for (size_t part = 0; part < COLUMN_PARTS; ++part) step_some(columns[part], i, tasks, x, t, step, s);
     });
 }
