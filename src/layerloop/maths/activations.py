@@ -67,6 +67,8 @@ def as_numbers(t: ArrayLike) -> Array:
     array([1., 2.])
     """
     array: Array = np.asarray(t)
+    if array.dtype == np.float64:  # said first: the loops ask for every vector
+        return array
     if array.dtype.kind not in "biufc":
         raise InputError(f"expected numbers, got an array of {array.dtype}")
     return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64, copy=False)

@@ -267,6 +267,13 @@ def _joined(blocks: Sequence[Array]) -> Array:
     return np.concatenate([np.empty(0), *blocks])
 
 
+def _own_gradients(net: Net, w: ArrayLike, x: ArrayLike, y: ArrayLike) -> dict[int, Array]:
+    """Return p_1..p_L by both loops, of which the forward one keeps no more than the backward one needs."""
+    z = _nodes(net, w, x)
+    z[net.L + 2] = outputs_of(net, z[net.L + 1])
+    return backward_loop(net, w, Forward(z, {}, {}, {}), y).p
+
+
 def gradient(net: Net, w: ArrayLike, x: ArrayLike, y: ArrayLike) -> Array:
     """Gradient of f_{x,y} in the order of w, (p_1; ...; p_L), by the literal loops without dense matrices.
 
@@ -287,13 +294,13 @@ def gradient(net: Net, w: ArrayLike, x: ArrayLike, y: ArrayLike) -> Array:
     >>> gradient(program(1, [], 2), [0.0, 0.0, 0.0, 0.0], [3.0], [1, 0])
     array([-1.5, -0.5,  1.5,  0.5])
     """
-    p = loops(net, w, x, y, dense=False)[1].p
+    p = _own_gradients(net, w, x, y)
     return _joined([p[i] for i in range(1, net.L + 1)])
 
 
 def gradient_as_printed(net: Net, w: ArrayLike, x: ArrayLike, y: ArrayLike) -> Array:
     """Gradient in the order that the notes print, (p_L; ...; p_1), although w = (w_1; ...; w_L)."""
-    p = loops(net, w, x, y, dense=False)[1].p
+    p = _own_gradients(net, w, x, y)
     return _joined([p[i] for i in range(net.L, 0, -1)])
 
 
