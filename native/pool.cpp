@@ -16,7 +16,7 @@ using Clock = std::chrono::steady_clock;
 // How long a thread waits actively: longer than the wait between two short phases takes, and behind a long one up to a
 // part of it, by which threads end apart; to be woken takes longer than that. Beside busy processes, whoever waits longer
 // keeps a core from a helper that has lost its own.
-constexpr std::chrono::nanoseconds PATIENCE{10000};
+constexpr std::chrono::nanoseconds PATIENCE{30000};
 constexpr int PART = 16;
 
 inline void relax() {
