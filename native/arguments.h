@@ -23,6 +23,8 @@ using Any = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
 template <class T>
 using SparseTuple = std::tuple<In<int64_t>, In<int32_t>, In<T>,
                                nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu>>;
+// places, rows that have one of each slot, how many are taken; see Compact in sparse.h
+template <class T> using CompactTuple = std::tuple<Out<int32_t>, std::vector<Grid<T>>, Out<int64_t>>;
 // kind, n_in, n_out, activation, keeps_t, size, own, skip, numbers, places, counts, rest; see Layer in network.h
 using LayerTuple = std::tuple<int, size_t, size_t, int, bool, size_t, size_t, int64_t, std::vector<double>,
                               std::vector<int64_t>, std::vector<int64_t>, std::vector<int64_t>>;
@@ -93,7 +95,7 @@ Sparse<T> sparse_of(const Net &net, const std::optional<SparseTuple<T>> &given, 
         entries = (i % batch ? entries : 0) + (size_t)(to - from);
         most = std::max(most, entries);
     }
-    return {starts.data(), columns.data(), values.data(), W.shape(0), W.shape(1), W.data(), lazy, nullptr};
+    return {starts.data(), columns.data(), values.data(), W.shape(0), W.shape(1), W.data(), lazy, nullptr, nullptr};
 }
 
 template <class T>
@@ -102,6 +104,21 @@ Weights<T> table_of_weights(const Sparse<T> &rows, const std::vector<Grid<T>> &t
     require(tables.size() == slots + 1, "the first layer's weights and one table for each slot");
     for (const auto &t : tables) require(t.shape(0) == rows.d && t.shape(1) == rows.n_out, "tables shaped as W");
     return {tables[0].data(), slots > 0 ? tables[1].data() : nullptr, slots > 1 ? tables[2].data() : nullptr};
+}
+
+// The places of rows that a lazy rule's vectors have beside the table; `kept` holds them as long as the call lasts.
+template <class T>
+Compact<T> *compact_of(std::optional<Compact<T>> &kept, const std::optional<CompactTuple<T>> &given,
+                       const Sparse<T> &rows, const Weights<T> &table) {
+    if (!given) return nullptr;
+    const auto &[places, near, used] = *given;
+    require(rows.lazy && table.v && near.size() == 2 && places.size() == rows.d && used.size() == 1,
+            "places of rows are those of a lazy rule's two vectors");
+    size_t room = near[0].shape(0);
+    for (const auto &vector : near)
+        require(vector.shape(0) == room && vector.shape(1) == rows.n_out, "rows with a place are as wide as the table's");
+    require(used.data()[0] >= 0 && (size_t)used.data()[0] <= room, "more places taken than there are");
+    return &kept.emplace(places.data(), near[0].data(), near[1].data(), table.u, table.v, rows.n_out, room, used.data());
 }
 
 template <class T>

@@ -51,6 +51,7 @@ template <class T> class Engine {
                                          const WantedTuple<T> &wanted, In<int64_t> order, size_t batch,
                                          Out<double> losses, uint64_t seed, std::optional<SparseTuple<T>> sparse,
                                          const std::vector<Grid<T>> &tables, bool lazy,
+                                         const std::optional<CompactTuple<T>> &compact,
                                          std::optional<AroundTuple> around, std::optional<Out<T>> average,
                                          std::optional<Out<double>> penalties, const PackedRows *packed, int threads) {
         Batch<T> b = batch_of(w.data(), w.size(), X, scale, &wanted);
@@ -67,6 +68,8 @@ template <class T> class Engine {
         size_t most = std::min(batch, order.size()), entries = 0;
         Sparse<T> rows = sparse_of(net_, sparse, X.shape(0), order.data(), order.size(), batch, entries, lazy);
         Weights<T> table = table_of_weights(rows, tables, slots.size());
+        std::optional<Compact<T>> places;
+        rows.compact = compact_of(places, compact, rows, table);
         require(!around || !sparse, "nothing stands around the steps on sparse rows");
         Around<T> extras = around_of(net_, around, average, losses.size(), penalties);
         if (sparse) b.sparse = &rows;
@@ -279,7 +282,7 @@ template <class T> void bind(nb::module_ &m, const char *name) {
         .def(nb::init<const std::vector<LayerTuple> &, int, int>(), "layers"_a, "head"_a, "threads"_a)
         .def("train", &Engine<T>::train, "w"_a, "settings"_a, "rates"_a, "t"_a, "slots"_a, "X"_a, "scale"_a.none(),
              "wanted"_a, "order"_a, "batch"_a, "losses"_a, "seed"_a, "sparse"_a.none() = nb::none(),
-             "tables"_a = std::vector<Grid<T>>(), "lazy"_a = false,
+             "tables"_a = std::vector<Grid<T>>(), "lazy"_a = false, "compact"_a.none() = nb::none(),
              "around"_a.none() = nb::none(), "average"_a.none() = nb::none(), "penalties"_a.none() = nb::none(),
              "packed"_a.none() = nb::none(), "threads"_a = 0)
         .def("pack", &Engine<T>::pack, "X"_a, "scale"_a.none(), "threads"_a = 0)

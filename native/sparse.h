@@ -5,6 +5,7 @@
 // layer's pre-activations: T = X W + b row by row, and dW = X^T D column by column, each in the batch's order, so that
 // no sum depends on how the work is shared. Columns that do not occur are not looked at.
 #pragma once
+#include "compact.h"
 #include "kernels.h"
 #include "memory.h"
 #include "pool.h"
@@ -22,12 +23,15 @@ template <class T> struct Sparse {
     size_t d, n_out;
     const T *W;
     bool lazy;  // a rule leaves alone the rows of W that have no gradient
-    T *D;       // of the whole batch
+    Compact<T> *compact;  // of that rule's vectors, or null
+    T *D;                 // of the whole batch
 };
 
 // The first layer's weights and slots as a rule changes them.
 template <class T> struct Weights {
     T *w, *u, *v;
+
+    Weights from(size_t at) const { return {w + at, u ? u + at : nullptr, v ? v + at : nullptr}; }
 };
 
 // Parts of a batch's columns that are found at the same time. For a rule that goes through the whole table they are to
@@ -63,7 +67,7 @@ template <class T> class Columns {
     void sort(const Sparse<T> &s, const int64_t *order, size_t n, size_t part) {
         size_t size = take_entries(s, order, n, part);
         find(size);
-        for (size_t k = 0; k < count_; ++k) sorted_[k] = {groups_[k].name, (int32_t)k};
+        for (size_t k = 0; k < count_; ++k) sorted_[k] = {groups_[k].name, (int32_t)k, -1};
         if (s.lazy) share_out();
         else ascend(s.d);
         size_t at = 0;
@@ -73,6 +77,7 @@ template <class T> class Columns {
             at += std::exchange(next, at);
         }
         begins_[count_] = size;
+        for (size_t k = 0; k < count_; ++k) sorted_[k].place = s.compact ? s.compact->place(name(k)) : -1;
         for (size_t e = 0; e < size; ++e) {
             size_t to = groups_[found_[e].group].size++;
             rows_[to] = found_[e].row, values_[to] = found_[e].value;
@@ -82,6 +87,13 @@ template <class T> class Columns {
     size_t count() const { return count_; }
     size_t size() const { return begins_[count_]; }
     size_t name(size_t k) const { return (size_t)sorted_[k].name; }
+    // Where the rule's weights and vectors for a column begin.
+    Weights<T> row(size_t k, const Weights<T> &t, const Sparse<T> &s) const {
+        int32_t place = sorted_[k].place;
+        if (place < 0) return t.from(name(k) * s.n_out);
+        size_t at = (size_t)place * s.n_out;
+        return {t.w + name(k) * s.n_out, s.compact->near_u + at, s.compact->near_v + at};
+    }
     size_t first_from(size_t column) const {
         auto before = [](const Column &c, size_t limit) { return (size_t)c.name < limit; };
         return (size_t)(std::lower_bound(sorted_.get(), sorted_.get() + count_, column, before) - sorted_.get());
@@ -112,7 +124,7 @@ template <class T> class Columns {
         size_t size;
     };
     struct Column {
-        int32_t name, group;
+        int32_t name, group, place;
     };
 
     Buffer<int32_t> table_, rows_;  // table_: groups by their columns, -1 where there is none
@@ -217,15 +229,15 @@ template <class T> void sparse_rows(T *out, const Sparse<T> &s, const int64_t *o
 
 template <class T> using Step = void (*)(T *w, T *u, T *v, const T *g, size_t count, const Scalars<T> &s);
 
-// One step of a rule on the stretch of the table that begins at entry `at`.
-template <class T> void step_at(const Weights<T> &t, Step<T> step, size_t at, const T *g, size_t n, const Scalars<T> &s) {
-    step(t.w + at, t.u ? t.u + at : nullptr, t.v ? t.v + at : nullptr, g, n, s);
+// One step of a rule on the first n entries of these.
+template <class T> void step_on(const Weights<T> &t, Step<T> step, const T *g, size_t n, const Scalars<T> &s) {
+    step(t.w, t.u, t.v, g, n, s);
 }
 
 // Rows whose gradient is zero: they move on by what the rule remembers.
 template <class T> void step_at_rest(const Weights<T> &t, Step<T> step, size_t at, size_t to, const Scalars<T> &s) {
     static const T zeros[2048] = {};
-    for (; at < to; at += std::size(zeros)) step_at(t, step, at, zeros, std::min(std::size(zeros), to - at), s);
+    for (; at < to; at += std::size(zeros)) step_on(t.from(at), step, zeros, std::min(std::size(zeros), to - at), s);
 }
 
 // Every row of the table in [from, to).
@@ -237,7 +249,7 @@ void step_all(Columns<T> &c, size_t task, const Sparse<T> &x, const Weights<T> &
     for (size_t k = c.first_from(from); k < c.count() && c.name(k) < to; ++k) {
         if (t.u) step_at_rest(t, step, row * x.n_out, c.name(k) * x.n_out, s);
         c.gradient(g, k, x);
-        step_at(t, step, c.name(k) * x.n_out, g, x.n_out, s);
+        step_on(t.from(c.name(k) * x.n_out), step, g, x.n_out, s);
         row = c.name(k) + 1;
     }
     if (t.u) step_at_rest(t, step, row * x.n_out, to * x.n_out, s);
@@ -254,10 +266,11 @@ void step_some(Columns<T> &c, size_t task, size_t tasks, const Sparse<T> &x, con
     constexpr size_t AHEAD = 4;
     T *g = c.scratch(task);
     c.for_task(task, tasks, AHEAD, [&](size_t k, size_t later) {
-        for (T *vector : {t.w, t.u, t.v})
-            if (vector) fetch(vector + c.name(later) * x.n_out, x.n_out * sizeof(T));
+        Weights<T> soon = c.row(later, t, x);
+        for (T *vector : {soon.w, soon.u, soon.v})
+            if (vector) fetch(vector, x.n_out * sizeof(T));
         c.gradient(g, k, x);
-        if (!is_zero(g, x.n_out)) step_at(t, step, c.name(k) * x.n_out, g, x.n_out, s);
+        if (!is_zero(g, x.n_out)) step_on(c.row(k, t, x), step, g, x.n_out, s);
     });
 }
 

@@ -39,8 +39,8 @@ FOLDERS: dict[str, tuple[str, ...]] = {
         *("loops", "batches", "rounding", "checks", "__init__"),
     ),
     "optim": (
-        *("ranges", "rate", "curves", "plateau", "schedules", "state", "descent", "adaptive", "rules", "adjusted"),
-        *("table", "__init__"),
+        *("ranges", "rate", "curves", "plateau", "schedules", "state", "compact", "descent", "adaptive", "rules"),
+        *("adjusted", "table", "__init__"),
     ),
     "data": (
         *("idx", "weights", "batches", "target_columns", "arrays", "sparse_files", "tables", "pixels", "ink", "images"),

@@ -176,6 +176,14 @@ def test_float32_and_float64_of_one_seed_agree_to_rounding() -> None:
     np.testing.assert_array_equal(narrow, wide.astype(np.float32))
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_long_weights_are_drawn_in_parts_and_are_those_of_one_draw(dtype: str) -> None:
+    rng, bound = np.random.default_rng(5), np.sqrt(6 / 3064)
+    m = Chain(Dense(3000, 64), Dense(64, 9, ntk=True), dtype=dtype, seed=5)
+    np.testing.assert_array_equal(params(m)["layer1.weight"], rng.uniform(-bound, bound, (3000, 64)).astype(dtype))
+    np.testing.assert_array_equal(params(m)["layer2.weight"], rng.standard_normal((64, 9)).astype(dtype))
+
+
 def test_weights_fill_their_glorot_bounds_and_biases_are_zero() -> None:
     m = Chain(Dense(300, 200, relu), Dense(200, 100), seed=1, dtype="float64")
     for layer, a in ((m[0], np.sqrt(6 / 500)), (m[1], np.sqrt(6 / 300))):

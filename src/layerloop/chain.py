@@ -11,7 +11,7 @@ from layerloop import describe
 from layerloop.csr import Csr
 from layerloop.engine import make_engine
 from layerloop.errors import InputError, NetworkError, ShapeError, did_you_mean, expect
-from layerloop.initialise import initial
+from layerloop.initialise import initialise
 from layerloop.layers import ACTIVATIONS, Kind, known_name, width_into
 from layerloop.layers import Layer as AnyLayer
 from layerloop.memory import aligned_zeros
@@ -111,7 +111,7 @@ class Chain:
     ) -> None:
         self._settle(_architecture(layers), float_name(dtype), inputs or Inputs(), tuple(map(str, classes)))
         rng = seed if isinstance(seed, np.random.Generator) else np.random.default_rng(whole(seed, "seed", least=0))
-        self.flat[...] = initial(self.architecture, rng)
+        initialise(self.flat, self.architecture, rng)
 
     def _settle(
         self,

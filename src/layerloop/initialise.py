@@ -9,26 +9,40 @@ import numpy as np
 from layerloop.layers import BatchNorm, Dense, Embedding, LayerNorm, Parametric, Periodic, PiecewiseLinear, Scale
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     from layerloop.layers import Layer
     from layerloop.plan import Architecture
 
-    Vector = NDArray[np.float64]
+    Vector = NDArray[np.floating]
+
+DRAWN = 1 << 16  # numbers at a time: few enough for the processor's cache
 
 
-def initial(architecture: Architecture, rng: np.random.Generator) -> Vector:
-    """Return a flat vector to start from: what a dense layer has is Glorot-uniform, its biases are zero.
+def initialise(flat: Vector, architecture: Architecture, rng: np.random.Generator) -> None:
+    """Fill a flat vector of zeros to start from: what a dense layer has is Glorot-uniform, its biases are zero.
 
     Weights are uniform in [-a, a], a = sqrt(6 / (n_in + n_out)) (Glorot and Bengio 2010, equation 16), or N(0, 1) under
     the NTK scaling; the other kinds start where their papers do. Drawn in float64, layer by layer, so that float32 and
     float64 networks of one seed agree up to rounding.
     """
-    flat = np.zeros(architecture.size)
     for op in architecture.ops:
         if op.layer:
             _start(op.layer, flat[op.part], rng)
-    return flat
+
+
+def _draw(out: Vector, draw: Callable[[int], Vector]) -> None:
+    """Fill `out` with numbers drawn in their order; a long one needs no second array of its length."""
+    if not out.flags.c_contiguous:  # the weights of members, between which their biases lie
+        for part in out:
+            _draw(part, draw)
+        return
+    flat = out.reshape(-1)
+    for at in range(0, len(flat), DRAWN):
+        part = flat[at : at + DRAWN]
+        part[...] = draw(len(part))
 
 
 def _start(layer: Layer, w: Vector, rng: np.random.Generator) -> None:
@@ -36,8 +50,7 @@ def _start(layer: Layer, w: Vector, rng: np.random.Generator) -> None:
     match layer:
         case Dense():
             bound = np.sqrt(6 / (layer.n_in + layer.n_out))
-            draw = rng.standard_normal if layer.ntk else lambda size: rng.uniform(-bound, bound, size)
-            parts["weight"][...] = draw(size=parts["weight"].shape)
+            _draw(parts["weight"], rng.standard_normal if layer.ntk else lambda size: rng.uniform(-bound, bound, size))
         case Scale():
             parts["weight"][...] = _scales(layer.start, parts["weight"].shape, rng)
         case Parametric() | LayerNorm():
@@ -45,7 +58,7 @@ def _start(layer: Layer, w: Vector, rng: np.random.Generator) -> None:
         case BatchNorm():
             parts["weight"][...] = parts["running_variance"][...] = 1
         case Embedding():
-            w[...] = rng.standard_normal(w.shape)
+            _draw(w, rng.standard_normal)
         case Periodic() | PiecewiseLinear():
             for name, part in parts.items():
                 part[...] = _of_columns(layer, name, part.shape, rng)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Sparse: TypeAlias = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[Any], NDArray[np.floating]]
+Compact: TypeAlias = tuple[NDArray[np.int32], Sequence[NDArray[np.floating]], NDArray[np.int64]]
 Wanted: TypeAlias = tuple[int, float, NDArray[np.floating], NDArray[Any], NDArray[np.floating] | None]
 
 class PackedRows: ...
@@ -29,6 +30,7 @@ class Engine32:
         sparse: Sparse | None = None,
         tables: Sequence[NDArray[np.floating]] = (),
         lazy: bool = False,
+        compact: Compact | None = None,
         around: tuple[Any, ...] | None = None,
         average: NDArray[np.floating] | None = None,
         penalties: NDArray[np.floating] | None = None,

@@ -20,6 +20,7 @@ from layerloop.engine.reference import ReferenceEngine, Rows, by_sample, decayin
 from layerloop.errors import SettingError
 from layerloop.layers import Members
 from layerloop.optim import Adjusted, base_rule, count_steps, rates, values
+from layerloop.optim.compact import CompactSlots, compacted
 from layerloop.optim.rules import (
     AdaGrad,
     Adam,
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 
     Settings = tuple[int, float, float, float, float, float, float]
     Wanted = tuple[int, float, Vector, NDArray[Any], Vector | None]  # loss, smoothing, columns, targets, weights
+    Compact = tuple[NDArray[np.int32], Sequence[Batch], NDArray[np.int64]]  # of CompactSlots: places, near, used
 
 # enum class Loss of native/losses_kernels.h: the forms of head and loss in one, and the losses of outputs.
 LOSSES = ("softmax_crossentropy", "sigmoid_binarycrossentropy", "exp_poisson", "crossentropy", "binarycrossentropy",
@@ -309,7 +311,8 @@ class NativeEngine:
         if not fuses(state) or not self._keeps_rule(state, rows):
             return self._train_by_steps(w, state, rows, order, plan, batch, losses, penalties)
         seen, wanted = self._seen(w, rows.X, rows.scale), self._wanted(rows, plan)
-        settings, order, tables, slots = settings_of(state), np.ascontiguousarray(order, np.int64), [], state.slots
+        settings, order, tables = settings_of(state), np.ascontiguousarray(order, np.int64), []
+        slots, compact = self._slots(state, rows)
         if seen.sparse is not None:
             pairs = [self._split(vector) for vector in (w, *slots)]
             tables, slots = [table for table, _ in pairs], tuple(rest for _, rest in pairs[1:])
@@ -317,13 +320,21 @@ class NativeEngine:
         average, slots = (slots[-1], slots[:-1]) if averages else (None, slots)
         taken, raised = seen.core.train(
             seen.w, settings, rates(state, len(losses)), state.t, slots, seen.X, rows.scale, wanted, order,
-            batch, losses, plan.seed, seen.sparse, tables, isinstance(state.rule, LazyAdam),
+            batch, losses, plan.seed, seen.sparse, tables, isinstance(state.rule, LazyAdam), compact,
             around_of(state, len(losses), len(w)), average, penalties, self._packed(seen, rows), requested.get(),
         )  # fmt: skip
         count_steps(state, taken)
         if raised is not None:  # by the handler of a signal, such as Ctrl-C, between two layers of a step
             raise raised
         return taken
+
+    def _slots(self, state: State, rows: Rows) -> tuple[tuple[Vector, ...], Compact | None]:
+        """Return the slots' vectors, and the places of their rows where a lazy rule has some elsewhere."""
+        if isinstance(state.rule, LazyAdam) and isinstance(rows.X, Csr):
+            state.slots = compacted(state.slots, state.rows, rows.X.size)
+            if isinstance(state.slots, CompactSlots):
+                return state.slots.held, (state.slots.places, state.slots.near, state.slots.used)
+        return tuple(state.slots), None
 
     def _packed(self, seen: Seen, rows: Rows) -> _native.PackedRows | None:
         """Return the entries of steady rows that are mostly zeros, found once; None for others."""

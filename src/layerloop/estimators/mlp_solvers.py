@@ -10,6 +10,7 @@ import numpy as np
 
 from layerloop import optim
 from layerloop.errors import SettingError, look_up
+from layerloop.optim.compact import held
 from layerloop.optim.schedules import as_rate
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ class Optimizer:
 
     def own(self) -> None:
         """Copy a state that cannot be written to, such as one that joblib maps from a file."""
-        if not all(slot.flags.writeable for slot in self.state.slots):
+        if not all(slot.flags.writeable for slot in held(self.state.slots)):
             self.state = self.state.copy()
 
     def penalise(self, l2: float) -> None:

@@ -15,6 +15,8 @@ from layerloop.memory import aligned_copy
 from layerloop.optim.rate import Rate, value_at
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     Vector = NDArray[np.floating]
@@ -50,7 +52,7 @@ class State:
         Whose state it is.
     t : int
         Steps done.
-    slots : tuple of ndarray
+    slots : sequence of ndarray
         Vectors of the length of w: the velocity of Momentum, the moments m and v of Adam, ...
     scratch : ndarray
         Working memory that carries nothing from step to step: as long as w, and twice as long where the rule steps
@@ -68,7 +70,7 @@ class State:
 
     rule: Rule
     t: int
-    slots: tuple[Vector, ...]
+    slots: Sequence[Vector]
     scratch: Vector
     scale: float = 1.0
     numbers: dict[str, float] = field(default_factory=dict)

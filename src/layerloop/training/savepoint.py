@@ -14,6 +14,7 @@ import numpy as np
 from layerloop.csr import Csr
 from layerloop.finite import all_finite
 from layerloop.optim import LazyAdam
+from layerloop.optim.compact import CompactSlots, held
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -53,9 +54,13 @@ class Savepoint:
     ) -> Savepoint:
         """Return a copy of the numbers as they are now, in the memory of a savepoint that is no longer needed."""
         vectors = room.vectors if room else _room(w, state, places)
-        for vector, (some, others) in zip((w,) if fresh else (w, *state.slots), vectors, strict=False):
+        compact = state.slots if isinstance(state.slots, CompactSlots) else None
+        copied = (w,) if fresh else (w, *held(state.slots))
+        for i, (vector, (some, others)) in enumerate(zip(copied, vectors, strict=False)):
             table, rest = _parts(vector, state, places)
-            if places is not None:
+            if places is not None and i and compact:
+                compact.take(i - 1, places, out=some)
+            elif places is not None:
                 np.take(table, places, axis=0, out=some)
             others[...] = rest
         return cls(state.t, places, vectors, fresh)
