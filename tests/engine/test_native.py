@@ -360,13 +360,19 @@ def test_the_threads_of_the_blas_are_as_before() -> None:
 
 
 @pytest.mark.parametrize("isa", ISAS)
-def test_the_facts_say_whose_the_products_are(isa: str) -> None:
+def test_the_facts_say_whose_the_products_are(isa: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "_prepared", ["SciPy's"])
     with instructions(isa):
         found = native.facts()
     assert found["instructions"] == isa
     own = isa != "baseline"  # which has no registers for tiles
-    assert found["products"].startswith("its own") == own
-    assert "'s" in found["products"]  # and a BLAS, by whose it is
+    assert found["products"] == ("its own, those of very wide layers SciPy's" if own else "SciPy's")
+
+
+def test_without_a_blas_the_facts_say_that_products_are_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(native, "_prepared", [])
+    monkeypatch.setattr(native, "candidates", list)
+    assert native.facts()["products"].endswith("plain loops (slow: no BLAS was found)")
 
 
 @pytest.mark.parametrize("isa", ISAS)

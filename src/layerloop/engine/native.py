@@ -106,7 +106,7 @@ def _prepare() -> None:
     if not _native.select_isa(isa):
         raise SettingError(f"LAYERLOOP_ISA={isa}: this machine or build has no such instruction set; leave it unset")
     found = (blas.source for blas in candidates() if _native.use_blas(*blas[:4]))
-    _prepared.append(next(found, "own, slow: no BLAS was found"))
+    _prepared.append(next(found, "plain loops (slow: no BLAS was found)"))
 
 
 def settings_of(state: State) -> Settings:
