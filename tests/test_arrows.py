@@ -35,8 +35,9 @@ LEVELS: tuple[tuple[str, ...], ...] = (
 )
 FOLDERS: dict[str, tuple[str, ...]] = {
     "maths": (
-        *("activations", "heads", "losses", "jacobians", "kind", "affine", "normal", "columns", "layers", "net"),
-        *("loops", "batches", "rounding", "checks", "__init__"),
+        *("activations", "heads", "labels", "likelihoods", "deviations", "losses", "jacobians", "kind", "affine"),
+        *("normal", "columns", "layers", "net"),
+        *("loops", "batches", "rounding", "differences", "checks", "__init__"),
     ),
     "optim": (
         *("ranges", "rate", "curves", "plateau", "schedules", "state", "compact", "descent", "adaptive", "rules"),

@@ -11,11 +11,13 @@ from layerloop.errors import NetworkError, SettingError, ShapeError, UnknownName
 from layerloop.maths import checks
 from layerloop.maths.checks import (
     METHODS,
-    central_differences,
     check_gradient,
+    kink_distance,
+)
+from layerloop.maths.differences import (
+    central_differences,
     complex_step,
     dense_jacobian,
-    kink_distance,
     random_direction_identity,
 )
 from layerloop.maths.loops import gradient

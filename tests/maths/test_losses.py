@@ -6,30 +6,37 @@ import numpy as np
 import pytest
 
 from layerloop.errors import ShapeError
-from layerloop.maths.checks import central_differences, complex_step
+from layerloop.maths.deviations import (
+    huber,
+    huber_gradient,
+    mae,
+    mae_gradient,
+    mse,
+    mse_gradient,
+    quantile,
+    quantile_gradient,
+)
+from layerloop.maths.differences import (
+    central_differences,
+    complex_step,
+)
 from layerloop.maths.heads import HEADS, softmax
-from layerloop.maths.losses import (
-    FUSED,
-    LOSSES,
+from layerloop.maths.likelihoods import (
     binarycrossentropy,
     binarycrossentropy_gradient,
     crossentropy,
     crossentropy_gradient,
     exp_poisson,
-    huber,
-    huber_gradient,
     logitbinarycrossentropy,
     logitcrossentropy,
-    loss_named,
-    mae,
-    mae_gradient,
     modified_softmax_crossentropy,
-    mse,
-    mse_gradient,
     poisson,
-    quantile,
-    quantile_gradient,
     softmax_crossentropy,
+)
+from layerloop.maths.losses import (
+    FUSED,
+    LOSSES,
+    loss_named,
 )
 
 walk = pytest.mark.parametrize("name", LOSSES)

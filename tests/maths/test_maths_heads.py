@@ -9,7 +9,11 @@ from hypothesis import strategies as st
 
 from layerloop.errors import ShapeError
 from layerloop.maths.activations import sigma
-from layerloop.maths.checks import complex_step, dense_jacobian, random_direction_identity
+from layerloop.maths.differences import (
+    complex_step,
+    dense_jacobian,
+    random_direction_identity,
+)
 from layerloop.maths.heads import (
     C_K,
     HEADS,

@@ -2,7 +2,10 @@
 
     activations   sigma and the other componentwise functions, with their derivatives
     heads         softmax and modified softmax, their Jacobians, the table of heads
-    losses        cross-entropy and mean squared error, and the fused forms
+    labels        outputs and a label as a loss takes them
+    likelihoods   cross-entropies, Poisson, and the fused forms of head and loss
+    deviations    mean squared and absolute error, Huber, quantile
+    losses        the table of losses
     jacobians     A, B, A~, B~ of one layer, and the products with their transposes
     kind          what every kind of layer has: g, A, B and their products, of a sample and of a batch
     affine        Dense, Scale, Parametric
@@ -10,7 +13,8 @@
     columns       Embedding, Periodic, PiecewiseLinear
     layers        Residual, Members, the table LAYERS, and chains of layers on a batch
     loops         the network, the forward loop, the backward loop, the gradient
-    checks        differences, the complex step, the check of a gradient
+    differences   central differences, the complex step, <u, J v> = <J^T u, v>
+    checks        the check of a gradient
 
 The notes' functions are found here too, but `loops.loops` (both loops at once), which shares its file's name. Layers
 beside the dense one are rows of `LAYERS`.
@@ -47,11 +51,23 @@ from layerloop.maths.activations import (
 from layerloop.maths.batches import for_training, mean_f, mean_gradient, moved_statistics
 from layerloop.maths.checks import (
     GradientCheck,
-    central_differences,
     check_gradient,
+    kink_distance,
+)
+from layerloop.maths.deviations import (
+    huber,
+    huber_gradient,
+    mae,
+    mae_gradient,
+    mse,
+    mse_gradient,
+    quantile,
+    quantile_gradient,
+)
+from layerloop.maths.differences import (
+    central_differences,
     complex_step,
     dense_jacobian,
-    kink_distance,
     random_direction_identity,
 )
 from layerloop.maths.heads import (
@@ -86,7 +102,26 @@ from layerloop.maths.jacobians import (
     rows,
     stack,
 )
+from layerloop.maths.labels import (
+    smoothed,
+)
 from layerloop.maths.layers import LAYERS
+from layerloop.maths.likelihoods import (
+    binarycrossentropy,
+    binarycrossentropy_gradient,
+    crossentropy,
+    crossentropy_gradient,
+    exp_poisson,
+    logitbinarycrossentropy,
+    logitbinarycrossentropy_gradient,
+    logitcrossentropy,
+    logitcrossentropy_gradient,
+    modified_softmax_crossentropy,
+    poisson,
+    poisson_gradient,
+    sigmoid_binarycrossentropy,
+    softmax_crossentropy,
+)
 from layerloop.maths.loops import (
     Backward,
     Forward,
@@ -105,30 +140,7 @@ from layerloop.maths.losses import (
     FUSED,
     LOSSES,
     Loss,
-    binarycrossentropy,
-    binarycrossentropy_gradient,
-    crossentropy,
-    crossentropy_gradient,
-    exp_poisson,
-    huber,
-    huber_gradient,
-    logitbinarycrossentropy,
-    logitbinarycrossentropy_gradient,
-    logitcrossentropy,
-    logitcrossentropy_gradient,
     loss_named,
-    mae,
-    mae_gradient,
-    modified_softmax_crossentropy,
-    mse,
-    mse_gradient,
-    poisson,
-    poisson_gradient,
-    quantile,
-    quantile_gradient,
-    sigmoid_binarycrossentropy,
-    smoothed,
-    softmax_crossentropy,
 )
 from layerloop.maths.net import Net, notes, parameters, program, size
 
