@@ -101,7 +101,7 @@ void blend_back(T *da, T *__restrict Q, const T *D, const T *z, const T *F, cons
     }
 }
 
-// -- dropout: the hash of engine/steps.py ------------------------------------------------------------------------
+// -- dropout: the hash of engine/masks.py ------------------------------------------------------------------------
 
 inline uint32_t mixed(uint32_t x) {
     x = (x ^ x >> 16) * 0x7feb352du;

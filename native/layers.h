@@ -12,7 +12,7 @@ inline uint64_t mixed64(uint64_t x) {
     return x ^ x >> 31;
 }
 
-// What names the mask of layer i in this step; key_of in engine/steps.py is the same.
+// What names the mask of layer i in this step; key_of in engine/masks.py is the same.
 template <class T> Drops drops_of(const Piece<T> &p, const Batch<T> &b, size_t i) {
     uint64_t key = mixed64(mixed64(b.seed + GOLDEN * (b.step + 1)) ^ mixed64(i + 1));
     return {(uint32_t)key, (uint32_t)(key >> 32), (uint32_t)b.net.layers[i].counts[0], b.n, p.from};

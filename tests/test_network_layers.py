@@ -34,7 +34,7 @@ from layerloop import (
     value_and_gradient,
 )
 from layerloop.engine import ReferenceEngine
-from layerloop.engine.steps import keeps
+from layerloop.engine.masks import keeps
 from layerloop.errors import InputError
 
 if TYPE_CHECKING:

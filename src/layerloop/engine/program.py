@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from layerloop.engine.activations import ACTIVATIONS
-from layerloop.engine.steps import threshold
+from layerloop.engine.masks import threshold
 from layerloop.layers import ACTIVATIONS as NAMES
 from layerloop.layers import (
     BatchNorm,
