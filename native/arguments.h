@@ -25,11 +25,11 @@ using SparseTuple = std::tuple<In<int64_t>, In<int32_t>, In<T>,
                                nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu>>;
 // places, rows that have one of each slot, how many are taken; see Compact in sparse.h
 template <class T> using CompactTuple = std::tuple<Out<int32_t>, std::vector<Grid<T>>, Out<int64_t>>;
-// kind, n_in, n_out, activation, keeps_t, size, own, skip, numbers, places, counts, rest; see Layer in network.h
+// kind, n_in, n_out, activation, keeps_t, size, own, skip, numbers, places, counts, rest; see Layer in net.h
 using LayerTuple = std::tuple<int, size_t, size_t, int, bool, size_t, size_t, int64_t, std::vector<double>,
                               std::vector<int64_t>, std::vector<int64_t>, std::vector<int64_t>>;
 constexpr int KINDS = 11;
-// loss, smoothing, columns, targets, weights; see Wanted in network.h
+// loss, smoothing, columns, targets, weights; see Wanted in net.h
 template <class T> using WantedTuple = std::tuple<int, double, In<T>, Any, std::optional<In<T>>>;
 // clip_value, clip_norm, l2, parts (start, stop, rate, decay), and for each step decay and share; see around.h
 using PartTuple = std::tuple<size_t, size_t, double, double>;

@@ -230,7 +230,7 @@ class NativeEngine:
         return flat[:cut].reshape(first.n_in, first.n_out), flat[cut:]
 
     def _wanted(self, rows: Rows, plan: Plan) -> Wanted:
-        """Return what the loss is to know as the compiled code takes it; see Wanted in native/network.h."""
+        """Return what the loss is to know as the compiled code takes it; see Wanted in native/net.h."""
         y, loss, weights = rows.targets, plan.named, rows.weights
         if loss is None:
             raise TypeError("a loss of one's own is computed by the NumPy engine")

@@ -1,4 +1,4 @@
-"""A network's operations as the compiled engine takes them: plain tuples, in the order of Layer in native/network.h."""
+"""A network's operations as the compiled engine takes them: plain tuples, in the order of Layer in native/net.h."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from layerloop.layers import Layer
     from layerloop.plan import Architecture, Op
 
-# The places of Kind in native/network.h; a residual is unrolled, and its end is a kind of its own.
+# The places of Kind in native/net.h; a residual is unrolled, and its end is a kind of its own.
 KINDS: dict[type | None, int] = {
     Dense: 0, None: 1, Scale: 2, Parametric: 3, Dropout: 4, BatchNorm: 5, LayerNorm: 6, Members: 7, Embedding: 8,
     Periodic: 9, PiecewiseLinear: 10,
