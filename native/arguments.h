@@ -23,7 +23,7 @@ using Any = nb::ndarray<nb::ro, nb::c_contig, nb::device::cpu>;
 template <class T>
 using SparseTuple = std::tuple<In<int64_t>, In<int32_t>, In<T>,
                                nb::ndarray<const T, nb::ndim<2>, nb::c_contig, nb::device::cpu>>;
-// places, rows that have one of each slot, how many are taken; see Compact in sparse.h
+// places, rows that have one of each slot, how many are taken; see Compact in compact.h
 template <class T> using CompactTuple = std::tuple<Out<int32_t>, std::vector<Grid<T>>, Out<int64_t>>;
 // kind, n_in, n_out, activation, keeps_t, size, own, skip, numbers, places, counts, rest; see Layer in net.h
 using LayerTuple = std::tuple<int, size_t, size_t, int, bool, size_t, size_t, int64_t, std::vector<double>,
@@ -34,7 +34,7 @@ template <class T> using WantedTuple = std::tuple<int, double, In<T>, Any, std::
 // clip_value, clip_norm, l2, parts (start, stop, rate, decay), and for each step decay and share; see around.h
 using PartTuple = std::tuple<size_t, size_t, double, double>;
 using AroundTuple = std::tuple<double, double, double, std::vector<PartTuple>, In<double>, In<double>>;
-// kind, first, second, epsilon, decay, momentum_decay, product; see Rule in training.h
+// kind, first, second, epsilon, decay, momentum_decay, product; see Rule in rule.h
 using Settings = std::tuple<int, double, double, double, double, double, double>;
 
 inline void require(bool holds, const char *what) {

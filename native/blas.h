@@ -4,6 +4,7 @@
 #include "kernels.h"
 
 #include <cstdint>
+#include <utility>
 
 template <class T>
 using Gemm = void (*)(const char *, const char *, const int64_t *, const int64_t *, const int64_t *, const T *,
@@ -38,7 +39,8 @@ template <class T> void multiply(T *C, const T *A, const T *B, const Product &p)
 
 // While one of these lives the BLAS computes in one thread: ours are the others, and its own would wait actively for
 // work of a few microseconds. The setting is the process's, so the first to come keeps it and the last to go restores
-// it. To be made and ended with the interpreter's lock held.
+// it. To be made and ended with the interpreter's lock held; in a child of fork `forget`, since whoever computed in the
+// parent at that time does not end here.
 class OneBlasThread {
   public:
     OneBlasThread() {
@@ -50,10 +52,14 @@ class OneBlasThread {
     }
     ~OneBlasThread() {
         if (!blas().set_threads) return;
-        if (--users() == 0 && before() != 1) blas().set_threads(before());
+        if (users() && --users() == 0 && before() != 1) blas().set_threads(before());
     }
     OneBlasThread(const OneBlasThread &) = delete;
     OneBlasThread &operator=(const OneBlasThread &) = delete;
+
+    static void forget() {
+        if (std::exchange(users(), 0) > 0) blas().set_threads(before());
+    }
 
     // Threads that the process allows its BLAS, whoever holds them down just now; 0 where that is not known.
     static int allowed() {

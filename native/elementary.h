@@ -6,7 +6,8 @@ template <class T> struct Float;
 template <> struct Float<float> {
     using Bits = uint32_t;
     static constexpr int mantissa = 23;
-    static constexpr Bits bias = 127, one = 0x3f800000, sqrt_half = 0x3f3504f3, mask = 0x007fffff, two23 = 0x4b000000;
+    static constexpr Bits bias = 127, one = 0x3f800000, sqrt_half = 0x3f3504f3, mask = 0x007fffff,
+                          two_mantissa_bits = 0x4b000000;
     static constexpr float to_integer = 12582912.f;  // 1.5 * 2^23: adding it rounds to a whole number in the low bits
     static constexpr float two_mantissa = 8388608.f, tiny = 1.17549435e-38f;
     static constexpr float ln2_hi = 0.693359375f, ln2_lo = -2.12194440e-4f;
@@ -17,7 +18,7 @@ template <> struct Float<double> {
     using Bits = uint64_t;
     static constexpr int mantissa = 52;
     static constexpr Bits bias = 1023, one = 0x3ff0000000000000, sqrt_half = 0x3fe6a09e667f3bcd,
-                          mask = 0x000fffffffffffff, two23 = 0x4330000000000000;
+                          mask = 0x000fffffffffffff, two_mantissa_bits = 0x4330000000000000;
     static constexpr double to_integer = 6755399441055744.0;
     static constexpr double two_mantissa = 4503599627370496.0, tiny = 2.2250738585072014e-308;
     static constexpr double ln2_hi = 6.93147180369123816490e-01, ln2_lo = 1.90821492927058770002e-10;
@@ -27,13 +28,13 @@ template <> struct Float<double> {
 
 template <class T> inline typename Float<T>::Bits bits_of(T x) {
     typename Float<T>::Bits bits;
-    __builtin_memcpy(&bits, &x, sizeof bits);
+    memcpy(&bits, &x, sizeof bits);
     return bits;
 }
 
 template <class T> inline T from_bits(typename Float<T>::Bits bits) {
     T x;
-    __builtin_memcpy(&x, &bits, sizeof x);
+    memcpy(&x, &bits, sizeof x);
     return x;
 }
 
@@ -90,13 +91,13 @@ template <class T> inline T log_(T x) {
     T lift = x < F::tiny ? F::two_mantissa : (T)1;
     T e0 = x < F::tiny ? (T)-F::mantissa : (T)0;
     typename F::Bits bits = bits_of<T>(x * lift) + (F::one - F::sqrt_half);
-    T e = (from_bits<T>((bits >> F::mantissa) | F::two23) - F::two_mantissa) - (T)F::bias + e0;
+    T e = (from_bits<T>((bits >> F::mantissa) | F::two_mantissa_bits) - F::two_mantissa) - (T)F::bias + e0;
     T f = from_bits<T>((bits & F::mask) + F::sqrt_half);
     T s = (f - 1) / (f + 1);
     T result = e * F::ln2_hi + (e * F::ln2_lo + 2 * s * log_tail<1, 2 * F::log_terms + 1>(s * s));
-    result = x < (T)__builtin_inf() ? result : x;
-    result = x == 0 ? -(T)__builtin_inf() : result;
-    return x < 0 ? (T)__builtin_nan("") : result;
+    result = x < (T)INFINITY ? result : x;
+    result = x == 0 ? -(T)INFINITY : result;
+    return x < 0 ? (T)NAN : result;
 }
 
 // log(1 + u) for 0 <= u <= 1: the rounding of 1 + u is put right to first order.

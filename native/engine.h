@@ -3,6 +3,8 @@
 #pragma once
 #include "arguments.h"
 
+#include <cfenv>
+
 constexpr size_t BLOCK = 1024;      // rows that are predicted at a time
 constexpr size_t KEPT_ROWS = 1024;  // batches of more rows give their memory back
 
@@ -19,6 +21,19 @@ inline Answer ask_python() noexcept {
     }
     return PyErr_CheckSignals() ? Answer::stop : Answer::go_on;
 }
+
+// While it lives the thread computes in the usual floating-point mode: with subnormals, which a caller may have switched
+// off, as helpers do. Its own mode, and what is raised in it, is as before afterwards.
+class UsualMode {
+  public:
+    UsualMode() { std::fegetenv(&before_), std::fesetenv(FE_DFL_ENV); }
+    ~UsualMode() { std::fesetenv(&before_); }
+    UsualMode(const UsualMode &) = delete;
+    UsualMode &operator=(const UsualMode &) = delete;
+
+  private:
+    std::fenv_t before_;
+};
 
 // The networks of one float type.
 template <class T> class Engine {
@@ -252,13 +267,14 @@ template <class T> class Engine {
     // or else as the BLAS of this process may use.
     int threads_for(size_t count, int asked) const {
         int allowed = asked ? asked : OneBlasThread::allowed();
-        int most = allowed ? std::min(threads_, allowed) : threads_;
+        int most = std::min(allowed ? std::min(threads_, allowed) : threads_, (int)Pool::TASKS);
         return count > 1 ? most : 1;
     }
 
     // Throws what a signal's handler raised meanwhile.
     template <class F> auto with_space(Batch<T> &b, size_t n, bool shared, int asked, F &&work) {
         size_t count = piece_count(n, net_) + shared;
+        Calls::One call;
         Watch watch(&ask_python);
         b.watch = &watch;
         PoolLease lease(threads_for(count, asked), watch);
@@ -268,6 +284,7 @@ template <class T> class Engine {
         else space = std::move(idle_.back()), idle_.pop_back();
         auto result = [&] {
             nb::gil_scoped_release unlocked;
+            UsualMode mode;
             space->reserve(net_, n);
             return work(*space, lease.pool());
         }();
@@ -277,19 +294,23 @@ template <class T> class Engine {
     }
 };
 
+// An argument that is filled or changed: what is no such array is refused, since a converted copy would be filled instead.
+inline auto filled(const char *name) { return nb::arg(name).noconvert(); }
+inline auto filled_or_none(const char *name) { return nb::arg(name).none().noconvert() = nb::none(); }
+
 template <class T> void bind(nb::module_ &m, const char *name) {
     nb::class_<Engine<T>>(m, name)
         .def(nb::init<const std::vector<LayerTuple> &, int, int>(), "layers"_a, "head"_a, "threads"_a)
-        .def("train", &Engine<T>::train, "w"_a, "settings"_a, "rates"_a, "t"_a, "slots"_a, "X"_a, "scale"_a.none(),
-             "wanted"_a, "order"_a, "batch"_a, "losses"_a, "seed"_a, "sparse"_a.none() = nb::none(),
-             "tables"_a = std::vector<Grid<T>>(), "lazy"_a = false, "compact"_a.none() = nb::none(),
-             "around"_a.none() = nb::none(), "average"_a.none() = nb::none(), "penalties"_a.none() = nb::none(),
-             "packed"_a.none() = nb::none(), "threads"_a = 0)
+        .def("train", &Engine<T>::train, filled("w"), "settings"_a, "rates"_a, "t"_a, filled("slots"), "X"_a,
+             "scale"_a.none(), "wanted"_a, "order"_a, "batch"_a, filled("losses"), "seed"_a,
+             "sparse"_a.none() = nb::none(), filled("tables") = std::vector<Grid<T>>(), "lazy"_a = false,
+             filled_or_none("compact"), "around"_a.none() = nb::none(), filled_or_none("average"),
+             filled_or_none("penalties"), "packed"_a.none() = nb::none(), "threads"_a = 0)
         .def("pack", &Engine<T>::pack, "X"_a, "scale"_a.none(), "threads"_a = 0)
-        .def("gradient", &Engine<T>::gradient, "w"_a, "X"_a, "scale"_a.none(), "wanted"_a, "into"_a, "seed"_a,
-             "step"_a.none(), "sparse"_a.none() = nb::none(), "dW"_a.none() = nb::none(), "threads"_a = 0)
-        .def("outputs", &Engine<T>::outputs, "w"_a, "X"_a, "scale"_a.none(), "wanted"_a.none(), "into"_a,
+        .def("gradient", &Engine<T>::gradient, "w"_a, "X"_a, "scale"_a.none(), "wanted"_a, filled("into"), "seed"_a,
+             "step"_a.none(), "sparse"_a.none() = nb::none(), filled_or_none("dW"), "threads"_a = 0)
+        .def("outputs", &Engine<T>::outputs, "w"_a, "X"_a, "scale"_a.none(), "wanted"_a.none(), filled("into"),
              "sparse"_a.none() = nb::none(), "threads"_a = 0)
-        .def("predict", &Engine<T>::predict, "w"_a, "X"_a, "scale"_a.none(), "into"_a, "threads"_a = 0)
-        .def("activations", &Engine<T>::activations, "w"_a, "X"_a, "into"_a, "sparse"_a.none() = nb::none());
+        .def("predict", &Engine<T>::predict, "w"_a, "X"_a, "scale"_a.none(), filled("into"), "threads"_a = 0)
+        .def("activations", &Engine<T>::activations, "w"_a, "X"_a, filled("into"), "sparse"_a.none() = nb::none());
 }

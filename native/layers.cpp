@@ -243,7 +243,7 @@ template <class T> void take(T *out, const T *codes, const T *table, size_t coun
     for (size_t i = 0; i < r.rows; ++i) {
         size_t code = code_of(codes[i], count);
         for (size_t f = 0; f < r.width; ++f)
-            out[f * r.rows + i] = code < count ? table[code * r.width + f] : (T)__builtin_nan("");
+            out[f * r.rows + i] = code < count ? table[code * r.width + f] : (T)NAN;
     }
 }
 

@@ -284,6 +284,7 @@ template <class T> void forward_columns(Piece<T> &p, const Batch<T> &b, size_t i
     size_t n = p.n * layer.times, at = 0;
     for (int64_t j : layer.rest) std::memcpy(p.z[i] + n * at++, p.node[i] + (size_t)j * n, n * sizeof(T));
     each_column(layer, [&](size_t c, size_t place, size_t out, size_t part, size_t bin) {
+        if (b.watch->look()) return;
         forward_column(p, b, i, c, p.node[i] + place * n, p.z[i] + out * n, b.w + layer.at + part, bin);
     });
 }
@@ -320,6 +321,7 @@ template <class T> void backward_columns(Piece<T> &p, const Batch<T> &b, size_t 
         ++at;
     }
     each_column(layer, [&](size_t c, size_t place, size_t out, size_t part, size_t bin) {
+        if (b.watch->look()) return;
         backward_column(p, b, i, c, p.node[i] + place * n, q ? q + place * n : nullptr, p.d[i] + out * n, part, bin);
     });
 }

@@ -18,10 +18,6 @@ struct Drops {
 };
 
 // Columns that are turned: one of n_in numbers at `place` of the input becomes those from `out` on.
-struct Column {
-    size_t place, out;
-};
-
 template <class T> struct LayerTable {
     // x <- x factor
     void (*shrink)(T *x, T factor, size_t count);

@@ -46,6 +46,8 @@ NB_MODULE(_native, m) {
     m.def("select_isa", [](const std::string &name) { return select_isa(name.c_str()); }, "name"_a);
     m.def("isa", [] { return std::string(kernels().isa); });
     m.def("has_tiles", [] { return kernels().tiles->f32.multiply != nullptr; });
+    m.def("end_calls", &Calls::end);
+    m.def("forget_calls", [] { Calls::forget(), OneBlasThread::forget(); });
     m.def("blas_threads", &OneBlasThread::allowed);
     m.def("use_blas", &use_blas, "sgemm"_a, "dgemm"_a, "set_threads"_a, "get_threads"_a);
     m.def("products_bound", &products_bound, "widths"_a, "batch"_a, "steps"_a, "blas_threads"_a, "halved"_a);

@@ -10,12 +10,12 @@
 #include <utility>
 #include <vector>
 
-// In the order of engine/native.py; `join` is the end of a residual.
+// In the order of engine/program.py; `join` is the end of a residual.
 enum class Kind {
     dense, join, scale, parametric, dropout, batch_norm, layer_norm, members, embedding, periodic, piecewise_linear
 };
 
-// One operation of the program. What the fields mean to a kind, engine/native.py says where it fills them.
+// One operation of the program. What the fields mean to a kind, engine/program.py says where it fills them.
 struct Layer {
     Kind kind;
     size_t n_in, n_out;
@@ -123,8 +123,9 @@ template <class T> size_t whole_panels(size_t width) {
 // longer than what goes around between threads instead, of as many samples, half the inputs and all slopes; by_rows.h.
 // All products of such a layer go by tiles. Between the widths of `tiled` and weights as LONG as this there is no gain.
 inline bool goes_by_rows(const Layer &layer, size_t n) {
-    constexpr size_t LONG = 1 << 19, MOST = (size_t)1 << 32;  // entries; multiply-adds until the next look at the watch
-    size_t in = layer.n_in, out = layer.n_out;
+    constexpr uint64_t LONG = 1 << 19;           // entries
+    constexpr uint64_t MOST = (uint64_t)1 << 32;  // multiply-adds until the next look at the watch
+    uint64_t in = layer.n_in, out = layer.n_out;
     bool dense = layer.kind == Kind::dense && layer.times == 1;
     bool far = kernels().tiles->f32.multiply && in * out >= LONG && n * in * out <= MOST;
     return dense && !is_few(n) && (far || tiled(layer, n)) && 2 * in * out > n * (in + 2 * out);

@@ -1,6 +1,9 @@
 #include "pool.h"
 
+#include <algorithm>
+#include <cfenv>
 #include <chrono>
+#include <utility>
 
 #ifdef _WIN32
 #include <process.h>
@@ -18,6 +21,7 @@ using Clock = std::chrono::steady_clock;
 // keeps a core from a helper that has lost its own.
 constexpr std::chrono::nanoseconds PATIENCE{30000};
 constexpr int PART = 16;
+constexpr std::chrono::nanoseconds MOST_PATIENCE{2000000};  // nor is a core to be kept busy behind phases of seconds
 
 inline void relax() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -59,11 +63,12 @@ uint32_t lowest(uint32_t bits) {
 
 }  // namespace
 
-Pool::Pool(int helpers) {
+Pool::Pool(int helpers) : asked(helpers) {
+    helpers_.reserve((size_t)helpers);
     try {
         for (int i = 0; i < helpers; ++i) helpers_.emplace_back([this, i] { help((uint32_t)i + 1); });
-    } catch (const std::system_error &) {
-        // the system gives no more threads: those there are will do
+    } catch (const std::exception &) {
+        // the system gives no more threads, or no memory for them: those there are will do
     }
 }
 
@@ -91,7 +96,8 @@ void Pool::phase(uint32_t tasks, Call call, void *given) {
     while (claim_one(0)) {
     }
     wait_for_end(tasks);
-    patience_.store(std::max(PATIENCE, std::chrono::nanoseconds(Clock::now() - begun) / PART));
+    patience_.store(std::clamp(std::chrono::nanoseconds(Clock::now() - begun) / PART, PATIENCE, MOST_PATIENCE));
+    if (error_) std::rethrow_exception(std::exchange(error_, nullptr));
 }
 
 bool Pool::claimable() const { return unclaimed(state_.load()); }
@@ -105,7 +111,12 @@ bool Pool::claim_one(uint32_t thread) {
         uint32_t own = unclaimed(state) & share_of(thread, (uint32_t)threads(), tasks);
         uint32_t i = lowest(own ? own : unclaimed(state));
         if (!state_.compare_exchange_weak(state, state & ~((uint64_t)1 << i))) continue;
-        call(given, i);
+        try {
+            call(given, i);
+        } catch (...) {
+            std::lock_guard<std::mutex> lock(mutex_);
+            if (!error_) error_ = std::current_exception();
+        }
         if (done_.fetch_add(1) + 1 == tasks && caller_sleeps_.load()) {
             std::lock_guard<std::mutex> lock(mutex_);
             end_.notify_one();
@@ -116,6 +127,7 @@ bool Pool::claim_one(uint32_t thread) {
 }
 
 void Pool::help(uint32_t thread) {
+    std::fesetenv(FE_DFL_ENV);  // not that of whoever made the pool: no bit is to depend on which thread does a task
     while (!stop_.load(std::memory_order_relaxed)) {
         if (!claim_one(thread)) wait_for_work();
     }
@@ -157,7 +169,7 @@ Pool &alone() {
 Pool *pool_of(int threads) {
     long here = (long)getpid();
     if (owner != here) shared = nullptr;
-    if (shared && shared->threads() != threads) {
+    if (shared && shared->asked != threads - 1) {
         delete shared;
         shared = nullptr;
     }
@@ -172,8 +184,13 @@ PoolLease::PoolLease(int threads, Watch &watch) : pool_(&alone()) {
     if (threads < 2) return;
     if (owner != (long)getpid()) taken = false;  // whoever held it at the fork is not in this process
     if (taken.exchange(true)) return;
+    try {
+        pool_ = pool_of(threads);
+    } catch (...) {
+        taken = false;
+        throw;
+    }
     leased_ = true;
-    pool_ = pool_of(threads);
     pool_->watch = &watch;
 }
 

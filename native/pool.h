@@ -10,6 +10,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdint>
+#include <exception>
 #include <mutex>
 #include <thread>
 #include <vector>
@@ -21,11 +22,13 @@ class Pool {
     Pool(const Pool &) = delete;
     Pool &operator=(const Pool &) = delete;
 
+    const int asked;  // helpers; the system may have given fewer
     int threads() const { return (int)helpers_.size() + 1; }
 
     static constexpr uint32_t TASKS = 32;  // of a phase, at most
 
-    // Calls f(0), ..., f(tasks - 1), in any order and on any thread; returns when all are done.
+    // Calls f(0), ..., f(tasks - 1), in any order and on any thread; returns when all are done, or throws what the first of
+    // them threw.
     template <class F> void run(uint32_t tasks, F &&f) {
         if (tasks < 2 || helpers_.empty()) {
             for (uint32_t i = 0; i < tasks; ++i) f(i);
@@ -55,6 +58,7 @@ class Pool {
     std::atomic<bool> caller_sleeps_{false}, stop_{false};
     std::atomic<Call> call_{nullptr};
     std::atomic<void *> given_{nullptr};
+    std::exception_ptr error_;  // of a task; under the mutex until all are done
     std::mutex mutex_;
     std::condition_variable work_, end_;
     std::vector<std::thread> helpers_;

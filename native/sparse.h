@@ -85,7 +85,6 @@ template <class T> class Columns {
     }
 
     size_t count() const { return count_; }
-    size_t size() const { return begins_[count_]; }
     size_t name(size_t k) const { return (size_t)sorted_[k].name; }
     // Where the rule's weights and vectors for a column begin.
     Weights<T> row(size_t k, const Weights<T> &t, const Sparse<T> &s) const {

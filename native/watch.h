@@ -1,6 +1,7 @@
 // Whether whoever called wants to be let go: looked at between two layers, and between the parts of a large product.
 #pragma once
 #include "blas.h"
+#include "calls.h"
 
 #include <algorithm>
 #include <atomic>
@@ -25,8 +26,10 @@ class Watch {
     bool look() {
         if (stopped()) return true;
         if (std::this_thread::get_id() != caller_ || Clock::now() < next_) return false;
-        Answer answer = ask_();
-        next_ = answer == Answer::never_ask_again ? Clock::time_point::max() : Clock::now() + EVERY;
+        Calls::stay_if_over();
+        Answer answer = asks_ ? ask_() : Answer::go_on;
+        asks_ = asks_ && answer != Answer::never_ask_again;
+        next_ = Clock::now() + EVERY;
         stopped_.store(answer == Answer::stop, std::memory_order_relaxed);
         return answer == Answer::stop;
     }
@@ -34,7 +37,8 @@ class Watch {
   private:
     Answer (*ask_)();
     std::thread::id caller_;
-    Clock::time_point next_;  // the caller's
+    Clock::time_point next_;  // the caller's, as the following
+    bool asks_ = true;
     std::atomic<bool> stopped_{false};
 };
 

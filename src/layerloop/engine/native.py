@@ -5,8 +5,10 @@ What it does not cover is left to the NumPy engine, and `NativeEngine.core` is t
 
 from __future__ import annotations
 
+import atexit
 import math
 import os
+import threading
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -91,6 +93,7 @@ def products_bound(widths: Sequence[int], batch: int, steps: int, threads: int =
 
 
 _prepared: list[str] = []  # the source of the products, once it has been looked for
+_preparing = threading.Lock()  # to look for it lets other threads run, which are not to compute meanwhile
 
 
 def _prepare() -> None:
@@ -100,12 +103,20 @@ def _prepare() -> None:
             "the compiled engine is not there: this installation was made without a C++17 compiler. Install one and "
             "reinstall layerloop (LAYERLOOP_REQUIRE_NATIVE=1 shows what fails), or use LAYERLOOP_ENGINE=numpy"
         )
-    if _prepared:
-        return
+    with _preparing:
+        if not _prepared:
+            _choose()
+
+
+def _choose() -> None:
+    """Do so, and see to the end of the process and to its children."""
     isa = os.environ.get("LAYERLOOP_ISA", "")
     if not _native.select_isa(isa):
         raise SettingError(f"LAYERLOOP_ISA={isa}: this machine or build has no such instruction set; leave it unset")
     found = (blas.source for blas in candidates() if _native.use_blas(*blas[:4]))
+    atexit.register(_native.end_calls)
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_native.forget_calls)
     _prepared.append(next(found, "plain loops (slow: no BLAS was found)"))
 
 
@@ -308,7 +319,10 @@ class NativeEngine:
         """Take one step per `batch` entries of `order`; return how many were taken; see `ReferenceEngine.train`."""
         if self.core(len(order), plan) is None:
             return self.reference.train(w, state, rows, order, plan, batch, losses, penalties)
-        if not fuses(state) or not self._keeps_rule(state, rows):
+        made_dense = (
+            isinstance(rows.X, Csr) and not self.architecture.takes_sparse
+        )  # no more of them than a batch at once
+        if made_dense or not fuses(state) or not self._keeps_rule(state, rows):
             return self._train_by_steps(w, state, rows, order, plan, batch, losses, penalties)
         seen, wanted = self._seen(w, rows.X, rows.scale), self._wanted(rows, plan)
         settings, order, tables = settings_of(state), np.ascontiguousarray(order, np.int64), []

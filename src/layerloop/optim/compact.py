@@ -96,8 +96,8 @@ class CompactSlots(Sequence["Vector"]):
         """Fill `out` with rows of a slot as they are now, wherever they lie."""
         at, table = self.places[rows], self._table(self.held[slot])
         here = at >= 0
-        if here.all():  # into its memory at once, which is much for long rows
-            np.take(self.near[slot], at, axis=0, out=out)
+        if here.all():
+            np.take(self.near[slot], at, axis=0, out=out, mode="clip")  # another mode makes a copy in between
         else:
             out[here], out[~here] = self.near[slot][at[here]], table[rows[~here]]
 

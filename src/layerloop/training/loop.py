@@ -218,7 +218,11 @@ class Run:
         losses = np.empty(math.ceil(len(order) / batch))
         self.saved[-1].since.append(Stretch(epoch, done, order, state.scale, dict(state.numbers)))
         begun = time.perf_counter()
-        taken = m.engine.train(m.flat, state, self.rows, order, self.plan, batch, losses)
+        try:
+            taken = m.engine.train(m.flat, state, self.rows, order, self.plan, batch, losses)
+        except MemoryError:  # perhaps in the middle of a step
+            self._put_back(self.saved[-1])
+            raise
         self.step_seconds = max(time.perf_counter() - begun, 1e-9) / len(losses)  # a coarse clock may show 0
         if taken < len(losses):
             raise self._diverged(*self._go_back())
@@ -259,6 +263,12 @@ class Run:
                 break
         self._replay(self.saved[place], since, max(good, 0))
         return at
+
+    def _put_back(self, point: Savepoint) -> None:
+        """Have the numbers as they were at that point."""
+        point.restore(self.m.flat, self.state)
+        first = point.since[0]
+        self.state.scale, self.state.numbers = first.scale, dict(first.numbers)
 
     def _replay(
         self, begin: Savepoint, since: Sequence[Stretch], most: float = math.inf

@@ -61,7 +61,7 @@ class Savepoint:
             if places is not None and i and compact:
                 compact.take(i - 1, places, out=some)
             elif places is not None:
-                np.take(table, places, axis=0, out=some)
+                np.take(table, places, axis=0, out=some, mode="clip")  # another mode makes a copy in between
             others[...] = rest
         return cls(state.t, places, vectors, fresh)
 
