@@ -319,9 +319,8 @@ class NativeEngine:
         """Take one step per `batch` entries of `order`; return how many were taken; see `ReferenceEngine.train`."""
         if self.core(len(order), plan) is None:
             return self.reference.train(w, state, rows, order, plan, batch, losses, penalties)
-        made_dense = (
-            isinstance(rows.X, Csr) and not self.architecture.takes_sparse
-        )  # no more of them than a batch at once
+        # Sparse rows that the first layer does not take are made dense: a batch at a time.
+        made_dense = isinstance(rows.X, Csr) and not self.architecture.takes_sparse
         if made_dense or not fuses(state) or not self._keeps_rule(state, rows):
             return self._train_by_steps(w, state, rows, order, plan, batch, losses, penalties)
         seen, wanted = self._seen(w, rows.X, rows.scale), self._wanted(rows, plan)
