@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -94,6 +95,18 @@ def test_rows_are_taken_wherever_they_lie_without_being_put_back() -> None:
     assert held(slots) is slots.held
     plain = (np.zeros(2),)
     assert held(plain) is plain
+
+
+def test_threads_that_read_at_once_read_the_same() -> None:
+    for _ in range(20):
+        rng = np.random.default_rng(0)
+        slots = CompactSlots([np.zeros(200_000)], (20_000, 10), 20_000)
+        slots.places[:], slots.used[0] = rng.permutation(20_000), 20_000
+        slots.near[0][...] = rng.normal(size=(20_000, 10))
+        meant = slots.near[0][slots.places].ravel()
+        with ThreadPoolExecutor(4) as pool:
+            found = list(pool.map(slots.__getitem__, [0] * 4))
+        assert all(np.array_equal(one, meant) for one in found)
 
 
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda slots: pickle.loads(pickle.dumps(slots))])

@@ -9,6 +9,7 @@ import atexit
 import math
 import os
 import threading
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -331,11 +332,12 @@ class NativeEngine:
             tables, slots = [table for table, _ in pairs], tuple(rest for _, rest in pairs[1:])
         averages = isinstance(state.rule, Adjusted) and state.rule.averages
         average, slots = (slots[-1], slots[:-1]) if averages else (None, slots)
-        taken, raised = seen.core.train(
-            seen.w, settings, rates(state, len(losses)), state.t, slots, seen.X, rows.scale, wanted, order,
-            batch, losses, plan.seed, seen.sparse, tables, isinstance(state.rule, LazyAdam), compact,
-            around_of(state, len(losses), len(w)), average, penalties, self._packed(seen, rows), requested.get(),
-        )  # fmt: skip
+        with state.slots.lock if isinstance(state.slots, CompactSlots) else nullcontext():
+            taken, raised = seen.core.train(
+                seen.w, settings, rates(state, len(losses)), state.t, slots, seen.X, rows.scale, wanted, order,
+                batch, losses, plan.seed, seen.sparse, tables, isinstance(state.rule, LazyAdam), compact,
+                around_of(state, len(losses), len(w)), average, penalties, self._packed(seen, rows), requested.get(),
+            )  # fmt: skip
         count_steps(state, taken)
         if raised is not None:  # by the handler of a signal, such as Ctrl-C, between two layers of a step
             raise raised

@@ -7,6 +7,7 @@ them, and the long vectors, zeros that take no memory, are not touched until som
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
@@ -46,6 +47,7 @@ class CompactSlots(Sequence["Vector"]):
     """
 
     def __init__(self, vectors: Sequence[Vector], rows: tuple[int, int], room: int) -> None:
+        self.lock = threading.RLock()  # while rows are put back or steps change them: other threads may read meanwhile
         self.held = tuple(vectors)  # as they are: a row that has a place is out of date here
         self.rows = rows
         self.places = np.full(rows[0], -1, np.int32)  # of each row; -1 for none
@@ -78,19 +80,21 @@ class CompactSlots(Sequence["Vector"]):
 
     def grow(self, room: int) -> None:
         """Have places for more rows."""
-        used, before = self.used[0], self.near
-        self.near = tuple(self._rows(room) for _ in self.held)
-        for new, old in zip(self.near, before, strict=True):
-            new[:used] = old[:used]
+        with self.lock:
+            used, larger = self.used[0], tuple(self._rows(room) for _ in self.held)
+            for new, old in zip(larger, self.near, strict=True):
+                new[:used] = old[:used]
+            self.near = larger  # last: Ctrl-C may come before
 
     def settle(self) -> None:
         """Put all rows back into the vectors."""
-        if not self.used[0]:
-            return
-        rows = np.flatnonzero(self.places >= 0)
-        for vector, near in zip(self.held, self.near, strict=True):
-            self._table(vector)[rows] = near[self.places[rows]]
-        self.places[rows], self.used[0] = -1, 0
+        with self.lock:
+            if not self.used[0]:
+                return
+            rows = np.flatnonzero(self.places >= 0)
+            for vector, near in zip(self.held, self.near, strict=True):
+                self._table(vector)[rows] = near[self.places[rows]]
+            self.places[rows], self.used[0] = -1, 0
 
     def take(self, slot: int, rows: NDArray[np.integer], out: Batch) -> None:
         """Fill `out` with rows of a slot as they are now, wherever they lie."""
