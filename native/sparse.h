@@ -67,7 +67,10 @@ template <class T> class Columns {
     void sort(const Sparse<T> &s, const int64_t *order, size_t n, size_t part) {
         size_t size = take_entries(s, order, n, part);
         find(size);
-        for (size_t k = 0; k < count_; ++k) sorted_[k] = {groups_[k].name, (int32_t)k, -1};
+        for (size_t k = 0; k < count_; ++k) {
+            int32_t name = groups_[k].name;
+            sorted_[k] = {name, (int32_t)k, s.compact ? s.compact->place((size_t)name) : -1};
+        }
         if (s.lazy) share_out();
         else ascend(s.d);
         size_t at = 0;
@@ -77,7 +80,6 @@ template <class T> class Columns {
             at += std::exchange(next, at);
         }
         begins_[count_] = size;
-        for (size_t k = 0; k < count_; ++k) sorted_[k].place = s.compact ? s.compact->place(name(k)) : -1;
         for (size_t e = 0; e < size; ++e) {
             size_t to = groups_[found_[e].group].size++;
             rows_[to] = found_[e].row, values_[to] = found_[e].value;

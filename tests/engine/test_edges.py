@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import shutil
 import subprocess
 import sys
 import threading
@@ -23,6 +21,7 @@ from layerloop.engine import Rows, make_engine, native
 from layerloop.layers import ACTIVATIONS, Dense
 from layerloop.optim import RULES, Adam, Adjusted, LazyAdam, init
 from layerloop.plan import Architecture, Plan
+from preloaded import preloaded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -243,19 +242,7 @@ for name, (a, X, rule) in cases.items():
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="the counter of allocations stands on glibc's names")
 def test_a_training_step_takes_no_memory(tmp_path: Path) -> None:
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if not compiler:
-        pytest.skip("no C compiler here to build the counter of allocations with")
-    if os.environ.get("LD_PRELOAD"):
-        pytest.skip("another library stands in for malloc: the sanitizers' own")
-    source, library = tmp_path / "counter.c", tmp_path / "counter.so"
-    source.write_text(COUNTER)
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source], check=True)
-    try:
-        ctypes.CDLL(str(library))
-    except OSError as error:  # of another C library, such as musl
-        pytest.skip(f"no counter of allocations: {error}")
-    environment = {**os.environ, "LD_PRELOAD": str(library), "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = {**os.environ, **preloaded(COUNTER, tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
         [sys.executable, "-c", TRAINING], env=environment, capture_output=True, text=True, check=False
     )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import platform
-import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from layerloop import Chain, DataLoader, Dense, Scale, softmax, train
 from layerloop.csr import Csr
 from layerloop.engine import make_engine, native
 from layerloop.plan import Architecture
+from preloaded import preloaded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,19 +77,7 @@ print(history.stopped, np.isfinite(m.flat).all())
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what runs short of memory stands on glibc's names")
 @pytest.mark.parametrize("who", ["caller", "helper"])
 def test_memory_that_is_short_in_any_thread_is_an_error_and_no_crash(who: str, tmp_path: Path) -> None:
-    compiler = shutil.which("cc") or shutil.which("gcc")
-    if not compiler:
-        pytest.skip("no C compiler here to build what runs short of memory")
-    if os.environ.get("LD_PRELOAD"):
-        pytest.skip("another library stands in for malloc: the sanitizers' own")
-    source, library = tmp_path / "short.c", tmp_path / "short.so"
-    source.write_text(SHORT)
-    subprocess.run([compiler, "-shared", "-fPIC", "-O1", "-o", library, source], check=True)
-    try:
-        ctypes.CDLL(str(library))
-    except OSError as error:  # of another C library, such as musl
-        pytest.skip(f"nothing runs short of memory: {error}")
-    done = run(TRAINING, LD_PRELOAD=str(library), WHO=who)
+    done = run(TRAINING, **preloaded(SHORT, tmp_path), WHO=who)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == ["MemoryError True", "all epochs done True"]
 

@@ -8,9 +8,7 @@ import pytest
 from layerloop.errors import InputError
 from layerloop.maths import activations
 from layerloop.maths.activations import ACTIVATIONS, SELU_ALPHA, SELU_SCALE, as_numbers, sigma, sigma_prime
-from layerloop.maths.differences import (
-    central_differences,
-)
+from layerloop.maths.differences import central_differences
 
 # Values and derivatives at POINTS by PyTorch 2.13.0 on the CPU, float64 (torch.nn.functional and autograd), 15 digits.
 # Its hard sigmoid keeps 1/6 in float32, so that derivative is written as the fraction here.

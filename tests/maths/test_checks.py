@@ -9,17 +9,8 @@ import pytest
 
 from layerloop.errors import NetworkError, SettingError, ShapeError, UnknownNameError
 from layerloop.maths import checks
-from layerloop.maths.checks import (
-    METHODS,
-    check_gradient,
-    kink_distance,
-)
-from layerloop.maths.differences import (
-    central_differences,
-    complex_step,
-    dense_jacobian,
-    random_direction_identity,
-)
+from layerloop.maths.checks import METHODS, check_gradient, kink_distance
+from layerloop.maths.differences import central_differences, complex_step, dense_jacobian, random_direction_identity
 from layerloop.maths.loops import gradient
 from layerloop.maths.net import Net, notes, program, size
 

@@ -7,11 +7,7 @@ import pytest
 
 from layerloop.errors import ShapeError, UnknownNameError
 from layerloop.maths.activations import ACTIVATIONS
-from layerloop.maths.differences import (
-    complex_step,
-    dense_jacobian,
-    random_direction_identity,
-)
+from layerloop.maths.differences import complex_step, dense_jacobian, random_direction_identity
 from layerloop.maths.jacobians import (
     A,
     A_tilde,

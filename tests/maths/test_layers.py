@@ -10,11 +10,7 @@ import pytest
 from layerloop.errors import NetworkError, ShapeError, UnknownNameError
 from layerloop.maths.activations import ACTIVATIONS, sigma
 from layerloop.maths.columns import OfColumns
-from layerloop.maths.differences import (
-    central_differences,
-    complex_step,
-    random_direction_identity,
-)
+from layerloop.maths.differences import central_differences, complex_step, random_direction_identity
 from layerloop.maths.layers import (
     LAYERS,
     BatchNorm,

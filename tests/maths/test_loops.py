@@ -13,14 +13,8 @@ from hypothesis import strategies as st
 from layerloop.errors import NetworkError, ShapeError, UnknownNameError
 from layerloop.maths.activations import ACTIVATIONS, sigma
 from layerloop.maths.batches import mean_f, mean_gradient
-from layerloop.maths.checks import (
-    check_gradient,
-    kink_distance,
-)
-from layerloop.maths.differences import (
-    central_differences,
-    complex_step,
-)
+from layerloop.maths.checks import check_gradient, kink_distance
+from layerloop.maths.differences import central_differences, complex_step
 from layerloop.maths.heads import HEADS, softmax
 from layerloop.maths.jacobians import append_one, rows
 from layerloop.maths.layers import (

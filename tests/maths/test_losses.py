@@ -16,10 +16,7 @@ from layerloop.maths.deviations import (
     quantile,
     quantile_gradient,
 )
-from layerloop.maths.differences import (
-    central_differences,
-    complex_step,
-)
+from layerloop.maths.differences import central_differences, complex_step
 from layerloop.maths.heads import HEADS, softmax
 from layerloop.maths.likelihoods import (
     binarycrossentropy,
@@ -33,11 +30,7 @@ from layerloop.maths.likelihoods import (
     poisson,
     softmax_crossentropy,
 )
-from layerloop.maths.losses import (
-    FUSED,
-    LOSSES,
-    loss_named,
-)
+from layerloop.maths.losses import FUSED, LOSSES, loss_named
 
 walk = pytest.mark.parametrize("name", LOSSES)
 walk_fused = pytest.mark.parametrize("pair", FUSED, ids=" + ".join)

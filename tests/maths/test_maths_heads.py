@@ -9,11 +9,7 @@ from hypothesis import strategies as st
 
 from layerloop.errors import ShapeError
 from layerloop.maths.activations import sigma
-from layerloop.maths.differences import (
-    complex_step,
-    dense_jacobian,
-    random_direction_identity,
-)
+from layerloop.maths.differences import complex_step, dense_jacobian, random_direction_identity
 from layerloop.maths.heads import (
     C_K,
     HEADS,

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import copy
+import os
 import pickle
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
@@ -286,3 +289,33 @@ def test_a_state_is_copied_with_its_rows() -> None:
     state = init(LazyAdam(0.1), w, (("a.weight", 10), ("a.bias", 2)))
     state.slots, meant = some_slots()
     assert all(map(np.array_equal, state.copy().slots, meant))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_child_forked_while_another_thread_has_the_lock_can_read() -> None:
+    done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout.strip()) == (0, "7"), done.stderr
+
+
+FORKED = """
+import os, threading
+import numpy as np
+from layerloop.optim.compact import CompactSlots
+slots = CompactSlots([np.zeros(8)], (3, 2), 2)
+slots.places[1], slots.near[0][0], slots.used[0] = 0, [4.0, 5.0], 1
+taken, over = threading.Event(), threading.Event()
+def hold():
+    with slots.lock:
+        taken.set()
+        over.wait()
+other = threading.Thread(target=hold)
+other.start()
+taken.wait()
+child = os.fork()
+if not child:
+    os._exit(7 if slots[0].tolist() == [0, 0, 4, 5, 0, 0, 0, 0] else 1)
+_, status = os.waitpid(child, 0)
+over.set()
+other.join()
+print(os.waitstatus_to_exitcode(status))
+"""

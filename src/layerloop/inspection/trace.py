@@ -22,9 +22,7 @@ from layerloop.inspection.steps import Loops, Step, activation_of, kind_of_layer
 from layerloop.inspection.subject import kind_of, loss_of, subject_of
 from layerloop.inspection.trace_text import trace_html, trace_text
 from layerloop.losses import LossSpec
-from layerloop.maths.differences import (
-    central_differences,
-)
+from layerloop.maths.differences import central_differences
 from layerloop.maths.loops import backward_from_scores, backward_loop, f, forward_loop
 from layerloop.maths.losses import FUSED
 from layerloop.network import AnyLoss, Chain, make_plan

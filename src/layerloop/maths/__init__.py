@@ -49,11 +49,7 @@ from layerloop.maths.activations import (
     tanh_prime,
 )
 from layerloop.maths.batches import for_training, mean_f, mean_gradient, moved_statistics
-from layerloop.maths.checks import (
-    GradientCheck,
-    check_gradient,
-    kink_distance,
-)
+from layerloop.maths.checks import GradientCheck, check_gradient, kink_distance
 from layerloop.maths.deviations import (
     huber,
     huber_gradient,
@@ -64,12 +60,7 @@ from layerloop.maths.deviations import (
     quantile,
     quantile_gradient,
 )
-from layerloop.maths.differences import (
-    central_differences,
-    complex_step,
-    dense_jacobian,
-    random_direction_identity,
-)
+from layerloop.maths.differences import central_differences, complex_step, dense_jacobian, random_direction_identity
 from layerloop.maths.heads import (
     C_K,
     HEADS,
@@ -102,9 +93,7 @@ from layerloop.maths.jacobians import (
     rows,
     stack,
 )
-from layerloop.maths.labels import (
-    smoothed,
-)
+from layerloop.maths.labels import smoothed
 from layerloop.maths.layers import LAYERS
 from layerloop.maths.likelihoods import (
     binarycrossentropy,
@@ -136,12 +125,7 @@ from layerloop.maths.loops import (
     h_x,
     scores,
 )
-from layerloop.maths.losses import (
-    FUSED,
-    LOSSES,
-    Loss,
-    loss_named,
-)
+from layerloop.maths.losses import FUSED, LOSSES, Loss, loss_named
 from layerloop.maths.net import Net, notes, parameters, program, size
 
 __all__ = [

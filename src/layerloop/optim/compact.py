@@ -7,7 +7,9 @@ them, and the long vectors, zeros that take no memory, are not touched until som
 
 from __future__ import annotations
 
+import os
 import threading
+import weakref
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, overload
 
@@ -47,12 +49,16 @@ class CompactSlots(Sequence["Vector"]):
     """
 
     def __init__(self, vectors: Sequence[Vector], rows: tuple[int, int], room: int) -> None:
-        self.lock = threading.RLock()  # while rows are put back or steps change them: other threads may read meanwhile
+        self._renew_lock()
+        _all.add(self)
         self.held = tuple(vectors)  # as they are: a row that has a place is out of date here
         self.rows = rows
         self.places = np.full(rows[0], -1, np.int32)  # of each row; -1 for none
         self.near = tuple(self._rows(room) for _ in self.held)
         self.used = np.zeros(1, np.int64)  # places that are taken, the first ones
+
+    def _renew_lock(self) -> None:
+        self.lock = threading.RLock()  # while rows are put back or steps change them: other threads may read meanwhile
 
     def _rows(self, room: int) -> Batch:
         width = self.rows[1]
@@ -98,16 +104,30 @@ class CompactSlots(Sequence["Vector"]):
 
     def take(self, slot: int, rows: NDArray[np.integer], out: Batch) -> None:
         """Fill `out` with rows of a slot as they are now, wherever they lie."""
-        at, table = self.places[rows], self._table(self.held[slot])
-        here = at >= 0
-        if here.all():
-            np.take(self.near[slot], at, axis=0, out=out, mode="clip")  # another mode makes a copy in between
-        else:
-            out[here], out[~here] = self.near[slot][at[here]], table[rows[~here]]
+        with self.lock:
+            at, table = self.places[rows], self._table(self.held[slot])
+            here = at >= 0
+            if here.all():
+                np.take(self.near[slot], at, axis=0, out=out, mode="clip")  # another mode makes a copy in between
+            else:
+                out[here], out[~here] = self.near[slot][at[here]], table[rows[~here]]
 
     def _table(self, vector: Vector) -> Batch:
         n, width = self.rows
         return vector[: n * width].reshape(n, width)
+
+
+_all: weakref.WeakSet[CompactSlots] = weakref.WeakSet()
+
+
+def _renew_locks() -> None:
+    """Free the locks in a child of fork, where the threads that hold them are not."""
+    for slots in _all:
+        slots._renew_lock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_locks)
 
 
 def held(slots: Sequence[Vector]) -> Sequence[Vector]:

@@ -221,7 +221,7 @@ class Run:
         try:
             taken = m.engine.train(m.flat, state, self.rows, order, self.plan, batch, losses)
         except MemoryError:  # perhaps in the middle of a step
-            self._put_back(self.saved[-1])
+            self._replay(self.saved[-1], self.saved[-1].since, most=0)
             raise
         self.step_seconds = max(time.perf_counter() - begun, 1e-9) / len(losses)  # a coarse clock may show 0
         if taken < len(losses):
@@ -263,12 +263,6 @@ class Run:
                 break
         self._replay(self.saved[place], since, max(good, 0))
         return at
-
-    def _put_back(self, point: Savepoint) -> None:
-        """Have the numbers as they were at that point."""
-        point.restore(self.m.flat, self.state)
-        first = point.since[0]
-        self.state.scale, self.state.numbers = first.scale, dict(first.numbers)
 
     def _replay(
         self, begin: Savepoint, since: Sequence[Stretch], most: float = math.inf
