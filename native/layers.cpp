@@ -13,34 +13,14 @@ namespace {
 inline float sqrt_(float x) { return sqrtf(x); }
 inline double sqrt_(double x) { return sqrt(x); }
 
-// sum of x y, in the lanes of sum_of
+// sum of x y
 template <class T> T dot_of(const T *x, const T *y, size_t n) {
-    T lanes[LANES] = {};
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (size_t l = 0; l < LANES; ++l) lanes[l] += x[i + l] * y[i + l];
-    for (size_t l = 0; i < n; ++i, ++l) lanes[l] += x[i] * y[i];
-    return folded(lanes);
-}
-
-// sum of (x - m)^2
-template <class T> T squares_of(const T *x, T m, size_t n) {
-    T lanes[LANES] = {};
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (size_t l = 0; l < LANES; ++l) lanes[l] += (x[i + l] - m) * (x[i + l] - m);
-    for (size_t l = 0; i < n; ++i, ++l) lanes[l] += (x[i] - m) * (x[i] - m);
-    return folded(lanes);
+    return sum_over<T>(n, [=](size_t i) { return x[i] * y[i]; });
 }
 
 // sum of d (a - b)
 template <class T> T difference_of(const T *d, const T *a, const T *b, size_t n) {
-    T lanes[LANES] = {};
-    size_t i = 0;
-    for (; i + LANES <= n; i += LANES)
-        for (size_t l = 0; l < LANES; ++l) lanes[l] += d[i + l] * (a[i + l] - b[i + l]);
-    for (size_t l = 0; i < n; ++i, ++l) lanes[l] += d[i] * (a[i] - b[i]);
-    return folded(lanes);
+    return sum_over<T>(n, [=](size_t i) { return d[i] * (a[i] - b[i]); });
 }
 
 // -- diagonals, the parametric activation ------------------------------------------------------------------------
@@ -125,22 +105,32 @@ template <class T> void drop(T *__restrict out, const T *__restrict z, T factor,
 
 // -- normalisations ----------------------------------------------------------------------------------------------
 
-template <class T> void feature_moments(T *mean, T *variance, const T *z, const Rows2 &r) {
+// The mean is taken twice: of the numbers, and of what they are off it, which is all that rounding left of the first. So
+// a spread of a thousandth of the mean costs no digits (Chan, Golub and LeVeque 1983, the two-pass algorithm).
+template <class T> void feature_moments(T *__restrict off, T *mean, T *variance, const T *__restrict z, const Rows2 &r) {
     for (size_t f = 0; f < r.width; ++f) {
-        const T *row = z + f * r.rows;
-        mean[f] = sum_of(row, r.rows) / (T)r.rows;
-        variance[f] = squares_of(row, mean[f], r.rows) / (T)r.rows;
+        T *x = off + f * r.rows, m = sum_of(z + f * r.rows, r.rows) / (T)r.rows;
+        for (size_t i = 0; i < r.rows; ++i) x[i] = z[f * r.rows + i] - m;
+        T rest = sum_of(x, r.rows) / (T)r.rows;
+        for (size_t i = 0; i < r.rows; ++i) x[i] -= rest;
+        mean[f] = m + rest;
+        variance[f] = dot_of(x, x, r.rows) / (T)r.rows;
     }
 }
 
+template <class T> void feature_distances(T *__restrict off, const T *__restrict z, const T *mean, const Rows2 &r) {
+    for (size_t f = 0; f < r.width; ++f)
+        for (size_t i = f * r.rows; i < (f + 1) * r.rows; ++i) off[i] = z[i] - mean[f];
+}
+
 template <class T>
-void normalise_features(T *__restrict out, T *__restrict xhat, T *inverse, const T *z, const T *mean, const T *variance,
-                        const T *gamma_beta, T epsilon, const Rows2 &r) {
+void normalise_features(T *__restrict out, T *__restrict xhat, T *inverse, const T *variance, const T *gamma_beta,
+                        T epsilon, const Rows2 &r) {
     for (size_t f = 0; f < r.width; ++f) {
-        T m = mean[f], inv = 1 / sqrt_(variance[f] + epsilon), gamma = gamma_beta[f], beta = gamma_beta[r.width + f];
+        T inv = 1 / sqrt_(variance[f] + epsilon), gamma = gamma_beta[f], beta = gamma_beta[r.width + f];
         inverse[f] = inv;
         for (size_t i = f * r.rows; i < (f + 1) * r.rows; ++i) {
-            T x = (z[i] - m) * inv;
+            T x = xhat[i] * inv;
             xhat[i] = x;
             out[i] = x * gamma + beta;
         }
@@ -166,19 +156,28 @@ void normalise_features_back(T *dgamma_beta, T *__restrict Q, const T *D, const 
     }
 }
 
-// Features are few and rows many, so each pass runs along the rows and adds up in `scratch`.
+// Features are few and rows many, so each pass runs along the rows and adds up in `mean` and `inverse`; the mean is taken
+// twice, as above.
 template <class T>
 void normalise_rows(T *__restrict out, T *__restrict xhat, T *__restrict inverse, T *__restrict mean, const T *z,
                     const T *gamma_beta, T epsilon, const Rows2 &r) {
     size_t n = r.rows;
     memset(mean, 0, n * sizeof(T));
-    memset(inverse, 0, n * sizeof(T));
     for (size_t f = 0; f < r.width; ++f)
         for (size_t i = 0; i < n; ++i) mean[i] += z[f * n + i];
     for (size_t i = 0; i < n; ++i) mean[i] /= (T)r.width;
+    memset(inverse, 0, n * sizeof(T));
     for (size_t f = 0; f < r.width; ++f)
         for (size_t i = 0; i < n; ++i) {
             T x = z[f * n + i] - mean[i];
+            xhat[f * n + i] = x;
+            inverse[i] += x;
+        }
+    for (size_t i = 0; i < n; ++i) mean[i] = inverse[i] / (T)r.width;
+    memset(inverse, 0, n * sizeof(T));
+    for (size_t f = 0; f < r.width; ++f)
+        for (size_t i = 0; i < n; ++i) {
+            T x = xhat[f * n + i] - mean[i];
             xhat[f * n + i] = x;
             inverse[i] += x * x;
         }
@@ -356,6 +355,7 @@ void map_back(T *dpart, T *dz, const T *D, const T *z, const T *part, size_t d, 
 template <class T> constexpr LayerTable<T> table() {
     return {&shrink<T>,   &shift<T>,      &group_sums<T>,      &scale<T>,    &scale_back<T>,
             &blend<T>,    &blend_back<T>, &drop<T>,            &feature_moments<T>,
+            &feature_distances<T>,
             &normalise_features<T>,       &normalise_features_back<T>,
             &normalise_rows<T>,           &normalise_rows_back<T>,
             &repeat<T>,   &repeat_back<T>, &take<T>,           &take_back<T>,

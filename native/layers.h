@@ -189,11 +189,13 @@ template <class T> void forward_batch_norm(Piece<T> &p, const Batch<T> &b, size_
     const T *part = b.w + layer.at, *running = part + 2 * r.width;
     T *xhat = p.aux[i], *inverse = xhat + r.width * r.rows, *mean = inverse + r.width, *variance = mean + r.width;
     if (b.moving) {
-        k.feature_moments(mean, variance, p.node[i], r);
+        k.feature_moments(xhat, mean, variance, p.node[i], r);
         move_statistics(b.moving + layer.at + 2 * r.width, mean, variance, r.rows, layer);
+    } else {
+        k.feature_distances(xhat, p.node[i], running, r);
     }
-    k.normalise_features(p.z[i], xhat, inverse, p.node[i], b.moving ? mean : running,
-                         b.moving ? variance : running + r.width, part, numbers_of<T>(layer)[1], r);
+    k.normalise_features(p.z[i], xhat, inverse, b.moving ? variance : running + r.width, part,
+                         numbers_of<T>(layer)[1], r);
 }
 
 template <class T> void backward_batch_norm(Piece<T> &p, const Batch<T> &b, size_t i) {

@@ -34,11 +34,13 @@ template <class T> struct LayerTable {
     void (*blend_back)(T *da, T *Q, const T *D, const T *z, const T *F, const T *slope, const T *a, const Rows2 &r);
     // out <- z factor where an entry is kept, 0 elsewhere
     void (*drop)(T *out, const T *z, T factor, const Drops &d, const Rows2 &r);
-    // mean, variance (width) <- of each feature over the rows
-    void (*feature_moments)(T *mean, T *variance, const T *z, const Rows2 &r);
-    // xhat <- (z - mean) inverse, inverse <- 1 / sqrt(variance + epsilon); out <- gamma xhat + beta
-    void (*normalise_features)(T *out, T *xhat, T *inverse, const T *z, const T *mean, const T *variance,
-                               const T *gamma_beta, T epsilon, const Rows2 &r);
+    // mean, variance (width) <- of each feature over the rows; off <- z - mean
+    void (*feature_moments)(T *off, T *mean, T *variance, const T *z, const Rows2 &r);
+    // off <- z - mean
+    void (*feature_distances)(T *off, const T *z, const T *mean, const Rows2 &r);
+    // xhat <- xhat inverse, inverse <- 1 / sqrt(variance + epsilon); out <- gamma xhat + beta
+    void (*normalise_features)(T *out, T *xhat, T *inverse, const T *variance, const T *gamma_beta, T epsilon,
+                               const Rows2 &r);
     // dgamma_beta (2 width) <- sums; Q <- through the normalisation, `own` where the moments are those of the rows
     void (*normalise_features_back)(T *dgamma_beta, T *Q, const T *D, const T *xhat, const T *inverse, const T *gamma,
                                     bool own, const Rows2 &r);

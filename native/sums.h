@@ -9,11 +9,16 @@ template <class T> inline T folded(T *lanes) {
     return lanes[0];
 }
 
-template <class T> T sum_of(const T *x, size_t n) {
+// The sum of term(0) .. term(n - 1)
+template <class T, class Term> inline T sum_over(size_t n, Term term) {
     T lanes[LANES] = {};
     size_t i = 0;
     for (; i + LANES <= n; i += LANES)
-        for (size_t l = 0; l < LANES; ++l) lanes[l] += x[i + l];
-    for (size_t l = 0; i < n; ++i, ++l) lanes[l] += x[i];
+        for (size_t l = 0; l < LANES; ++l) lanes[l] += term(i + l);
+    for (size_t l = 0; i < n; ++i, ++l) lanes[l] += term(i);
     return folded(lanes);
+}
+
+template <class T> T sum_of(const T *x, size_t n) {
+    return sum_over<T>(n, [=](size_t i) { return x[i]; });
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -59,6 +60,13 @@ class Csr:
     def size(self) -> int:
         """The number of entries that are stored."""
         return len(self.values)
+
+    @cached_property
+    def occurring(self) -> NDArray[np.intp]:
+        """The columns with an entry in any row, ascending."""
+        occurs = np.zeros(self.width, bool)
+        occurs[self.columns] = True
+        return np.flatnonzero(occurs)
 
     def __len__(self) -> int:
         return len(self.starts) - 1

@@ -33,11 +33,11 @@ def initialise(flat: Vector, architecture: Architecture, rng: np.random.Generato
             _start(op.layer, flat[op.part], rng)
 
 
-def _draw(out: Vector, draw: Callable[[int], Vector]) -> None:
+def fill_drawn(out: Vector, draw: Callable[[int], Vector]) -> None:
     """Fill `out` with numbers drawn in their order; a long one needs no second array of its length."""
     if not out.flags.c_contiguous:  # the weights of members, between which their biases lie
         for part in out:
-            _draw(part, draw)
+            fill_drawn(part, draw)
         return
     flat = out.reshape(-1)
     for at in range(0, len(flat), DRAWN):
@@ -50,7 +50,8 @@ def _start(layer: Layer, w: Vector, rng: np.random.Generator) -> None:
     match layer:
         case Dense():
             bound = np.sqrt(6 / (layer.n_in + layer.n_out))
-            _draw(parts["weight"], rng.standard_normal if layer.ntk else lambda size: rng.uniform(-bound, bound, size))
+            draw = rng.standard_normal if layer.ntk else lambda size: rng.uniform(-bound, bound, size)
+            fill_drawn(parts["weight"], draw)
         case Scale():
             parts["weight"][...] = _scales(layer.start, parts["weight"].shape, rng)
         case Parametric() | LayerNorm():
@@ -58,7 +59,7 @@ def _start(layer: Layer, w: Vector, rng: np.random.Generator) -> None:
         case BatchNorm():
             parts["weight"][...] = parts["running_variance"][...] = 1
         case Embedding():
-            _draw(w, rng.standard_normal)
+            fill_drawn(w, rng.standard_normal)
         case Periodic() | PiecewiseLinear():
             for name, part in parts.items():
                 part[...] = _of_columns(layer, name, part.shape, rng)

@@ -20,7 +20,7 @@ from layerloop.engine import Rows, native
 from layerloop.errors import DivergenceError
 from layerloop.estimators import MLPClassifier
 from layerloop.network import make_plan, setup
-from layerloop.optim import init
+from layerloop.optim import Adam, init, resume
 from layerloop.optim.compact import CompactSlots, compacted, held
 from layerloop.training.savepoint import Savepoint, changing
 
@@ -53,7 +53,7 @@ def learned(m: Chain, *, state: State | None = None, at: int = 0, epochs: int = 
 @pytest.fixture
 def without(monkeypatch: pytest.MonkeyPatch) -> object:
     """Call it to have the engine use no places from then on."""
-    return lambda: monkeypatch.setattr(native, "compacted", lambda slots, rows, entries: tuple(slots))
+    return lambda: monkeypatch.setattr(native, "compacted", lambda slots, rows, met: tuple(slots))
 
 
 def same(one: State, other: State) -> bool:
@@ -122,14 +122,14 @@ def test_copies_are_tuples_of_vectors(again: object) -> None:
 
 def test_there_is_room_for_few_rows_of_a_wide_table_alone() -> None:
     plain = (np.zeros(1000 * 2 + 5),) * 2
-    for rows, entries in (((1000, 2), 251), ((0, 0), 10), ((1000, 2), 0), ((3, 2), 1)):
-        assert compacted(plain, rows, entries) is plain
-    slots = compacted((np.zeros(2005), np.zeros(2005)), (1000, 2), 20)
+    for rows, count in (((1000, 2), 251), ((0, 0), 10), ((1000, 2), 0), ((3, 2), 1)):
+        assert compacted(plain, rows, np.arange(count)) is plain
+    slots = compacted((np.zeros(2005), np.zeros(2005)), (1000, 2), np.arange(20))
     assert isinstance(slots, CompactSlots)
     assert slots.room == 40  # for other data to come
     slots.places[7], slots.used[0], slots.near[0][0] = 0, 1, 3.0
-    for entries, room in ((39, 40), (40, 82), (900, 250), (10**9, 250)):
-        assert compacted(slots, (1000, 2), entries) is slots
+    for count, room in ((39, 40), (40, 40), (41, 82), (900, 250), (1000, 250)):  # row 7 has its place already
+        assert compacted(slots, (1000, 2), np.arange(count)) is slots
         assert slots.room == room
     assert not slots.held[0].any()
     assert slots[0][14] == 3.0
@@ -163,7 +163,7 @@ def test_rows_for_which_there_is_no_room_stay_in_the_vectors(threads: int, monke
         m = network()
         state = setup(LazyAdam(0.01), m)
         state.slots = CompactSlots(state.slots, state.rows, room)
-        monkeypatch.setattr(native, "compacted", lambda slots, rows, entries: slots)
+        monkeypatch.setattr(native, "compacted", lambda slots, rows, met: slots)
         losses = np.empty(2)
         for _ in range(3):
             rows = Rows(as_csr(X, "X"), y)
@@ -258,14 +258,14 @@ def test_what_leads_outside_is_refused() -> None:
         lambda slots: slots.used.fill(-1),
     ):
         state = setup(LazyAdam(0.01), m)
-        slots = compacted(state.slots, state.rows, X.nnz)
+        slots = compacted(state.slots, state.rows, as_csr(X, "X").occurring)
         assert isinstance(slots, CompactSlots)
         spoil(slots)
         state.slots = slots
         with pytest.raises(ValueError, match=r"place|rows with a place"):
             m.engine.train(m.flat, state, rows, order, _plan(m), 16, losses)
     state = setup(LazyAdam(0.01), m)  # a place that there is none of counts as none
-    slots = compacted(state.slots, state.rows, X.nnz)
+    slots = compacted(state.slots, state.rows, as_csr(X, "X").occurring)
     assert isinstance(slots, CompactSlots)
     slots.places[:], state.slots = 10**9, slots
     assert m.engine.train(m.flat, state, rows, order, _plan(m), 16, losses) == 4
@@ -289,6 +289,60 @@ def test_a_state_is_copied_with_its_rows() -> None:
     state = init(LazyAdam(0.1), w, (("a.weight", 10), ("a.bias", 2)))
     state.slots, meant = some_slots()
     assert all(map(np.array_equal, state.copy().slots, meant))
+
+
+def test_a_copy_leaves_untouched_what_nobody_has_touched() -> None:
+    state = init(LazyAdam(0.1), np.zeros(13), (("a.weight", 10), ("a.bias", 2)))
+    assert isinstance(state.slots, CompactSlots)
+    slots = compacted(state.slots, (5, 2), np.array([3]))
+    assert isinstance(slots, CompactSlots)
+    slots.grow(2)
+    slots.places[3], slots.used[0] = 0, 1
+    for near, held_back in zip(slots.near, slots.held, strict=True):
+        near[0], held_back[10:] = [6.0, 7.0], 9.0
+    meant = [0, 0, 0, 0, 0, 0, 6, 7, 0, 0, 9, 9, 9]
+    copied = slots.copy()
+    assert copied.untouched
+    assert copied.room == 2
+    copied.near[0][0] = 5.0  # its own
+    assert slots.untouched
+    assert slots[0].tolist() == meant
+    assert not slots.untouched  # the reader may have written
+    assert slots.copy()[1].tolist() == meant
+    copied.places[1], copied.used[0] = 1, 2  # no room: a step may have changed a row where it is
+    copied.held[0][4] = 4.0
+    copied.grow(4)
+    assert copied.copy()[0][4] == 4.0
+
+
+@needs_native
+def test_training_goes_on_from_a_copy_whose_rows_stay_side_by_side() -> None:
+    m = network()
+    state = learned(m)
+    used = state.slots.used[0]  # type: ignore[attr-defined]
+    after = learned(m, state=state)
+    for slots in (state.slots, after.slots):
+        assert isinstance(slots, CompactSlots)
+        assert slots.used[0] == used
+        assert slots.untouched
+    assert after.t == 2 * state.t
+
+
+@needs_native
+def test_the_same_columns_over_and_over_count_once() -> None:
+    m, (X, y) = network(), texts(16)
+    data = DataLoader((sparse.vstack([X] * 2000).tocsr(), np.tile(y, 2000)), 16_000)
+    slots = train(m, data, optimizer=LazyAdam(0.01)).state.slots
+    assert isinstance(slots, CompactSlots)
+    assert slots.used[0] == len(np.unique(X.indices))
+
+
+def test_another_rule_goes_on_from_all_rows() -> None:
+    state = init(LazyAdam(0.1), np.zeros(13), (("a.weight", 10), ("a.bias", 2)))
+    state.slots, meant = some_slots()
+    after = resume(state, Adam(0.1), np.zeros(13), (("a.weight", 10), ("a.bias", 2)))
+    assert type(after.slots) is tuple
+    assert all(map(np.array_equal, after.slots, meant))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")

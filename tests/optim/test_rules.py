@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
+from copy import deepcopy
 from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
@@ -16,6 +18,7 @@ from layerloop.optim import (
     Adam,
     AdamHat,
     AdamW,
+    Adjusted,
     Cosine,
     Descent,
     LazyAdam,
@@ -356,6 +359,22 @@ def test_the_state_counts_steps_and_has_its_slots_and_the_gradient_is_left_alone
         assert state.t == t
     np.testing.assert_array_equal(g, GRADIENTS[0])
     assert all(slot.any() for slot in state.slots)
+
+
+def test_a_pickled_state_holds_nothing_of_its_working_memory() -> None:
+    w = np.zeros(4)
+    state = init(Adjusted(Adam(0.1), clip_norm=1.0), w)
+    state.scratch[:] = 1.2345678  # as if something had been there before
+    for protocol in range(pickle.HIGHEST_PROTOCOL + 1):
+        content = pickle.dumps(state, protocol)
+        assert state.scratch[:1].tobytes() not in content
+        again = pickle.loads(content)
+        assert (again.scratch.shape, again.scratch.dtype) == (state.scratch.shape, state.scratch.dtype)
+        for one in (again, deepcopy(state)):
+            v = w.copy()
+            one.rule.step(v, np.ones(4), one)
+            assert one.t == 1
+            assert v.all()
 
 
 @pytest.mark.parametrize("name", RULES)

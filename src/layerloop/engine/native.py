@@ -346,8 +346,8 @@ class NativeEngine:
     def _slots(self, state: State, rows: Rows) -> tuple[tuple[Vector, ...], Compact | None]:
         """Return the slots' vectors, and the places of their rows where a lazy rule has some elsewhere."""
         if isinstance(state.rule, LazyAdam) and isinstance(rows.X, Csr):
-            state.slots = compacted(state.slots, state.rows, rows.X.size)
-            if isinstance(state.slots, CompactSlots):
+            state.slots = compacted(state.slots, state.rows, rows.X.occurring)
+            if isinstance(state.slots, CompactSlots) and state.slots.room:
                 return state.slots.held, (state.slots.places, state.slots.near, state.slots.used)
         return tuple(state.slots), None
 

@@ -283,9 +283,12 @@ class Normalised(Step):
     axis = 0
 
     def normalise(self, Z: Batch) -> None:
-        """Fill xhat with the rows' own mean and variance."""
+        """Fill xhat with the rows' own mean and variance; the mean twice, as rounding leaves some of it."""
         self.mean = Z.mean(axis=self.axis, keepdims=True)
         self.xhat = Z - self.mean
+        rest = self.xhat.mean(axis=self.axis, keepdims=True)
+        self.xhat -= rest
+        self.mean += rest
         self.variance = np.square(self.xhat).mean(axis=self.axis, keepdims=True)
         self.inverse = 1 / np.sqrt(self.variance + np.dtype(self.dtype).type(self.layer.epsilon))
         np.multiply(self.xhat, self.inverse, out=self.xhat)

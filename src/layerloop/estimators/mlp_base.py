@@ -149,7 +149,7 @@ class BaseMLP(CallbackSupportMixin, BaseEstimator):
 
     def _begin(self, units: list[int], dtype: Any, random: np.random.RandomState, start: tuple[Any, Any]) -> None:
         """Draw the first weights, and begin the record anew."""
-        coefs, intercepts = mlp_network.initial(units, self.activation, random)
+        coefs, intercepts = mlp_network.initial(units, self.activation, random, dtype)
         coefs = mlp_network.given(start[0], coefs, "coef_init")
         intercepts = mlp_network.given(start[1], intercepts, "intercept_init")
         self.coefs_ = [part.astype(dtype, copy=False) for part in coefs]

@@ -15,8 +15,9 @@ import numpy as np
 
 from layerloop.errors import SettingError, ShapeError
 from layerloop.estimators.mlp_losses import HEAD_OF
+from layerloop.initialise import fill_drawn
 from layerloop.layers import ACTIVATIONS, Dense, Dropout, known_name
-from layerloop.memory import aligned_copy
+from layerloop.memory import aligned_zeros
 from layerloop.network import Chain
 from layerloop.plan import Architecture
 
@@ -94,21 +95,24 @@ def architecture_of(units: Sequence[int], activation: Any, out: str, head: str, 
     return Architecture(tuple(layers), head, units[0])
 
 
-def initial(units: Sequence[int], activation: Any, random: np.random.RandomState) -> Lists:
+def initial(units: Sequence[int], activation: Any, random: np.random.RandomState, dtype: Any) -> Lists:
     """Return first weights and biases, both uniform in [-a, a], a = sqrt(f / (n_in + n_out)), as scikit-learn draws.
 
     f is 6, and 2 where the layer's activation is the logistic one; the last layer goes by the last hidden one. Drawn
-    layer by layer, weights before biases, so that one random state gives scikit-learn's numbers.
+    in float64, layer by layer, weights before biases, so that one random state gives scikit-learn's numbers.
     """
     names = activation_names(activation, len(units) - 2)
     lone = ["sigmoid"] if activation == "logistic" else ["identity"]  # without a hidden layer
-    coefs: list[Floats] = []
-    intercepts: list[Floats] = []
-    for n_in, n_out, name in zip(units[:-1], units[1:], [*names, *(names[-1:] or lone)], strict=True):
-        bound = np.sqrt((2.0 if name == "sigmoid" else 6.0) / (n_in + n_out))
-        coefs.append(random.uniform(-bound, bound, (n_in, n_out)))
-        intercepts.append(random.uniform(-bound, bound, n_out))
+    coefs, intercepts = views(aligned_zeros(sum((a + 1) * b for a, b in itertools.pairwise(units)), dtype), units)
+    for weights, biases, name in zip(coefs, intercepts, [*names, *(names[-1:] or lone)], strict=True):
+        bound = np.sqrt((2.0 if name == "sigmoid" else 6.0) / sum(weights.shape))
+        for part in (weights, biases):
+            _fill_uniformly(part, bound, random)
     return coefs, intercepts
+
+
+def _fill_uniformly(part: Floats, bound: float, random: np.random.RandomState) -> None:
+    fill_drawn(part, lambda size: random.uniform(-bound, bound, size))
 
 
 def given(values: Any, drawn: list[Floats], what: str) -> list[Floats]:
@@ -123,8 +127,12 @@ def given(values: Any, drawn: list[Floats], what: str) -> list[Floats]:
 
 def packed(coefs: Sequence[Any], intercepts: Sequence[Any], dtype: Any) -> Floats:
     """Return one flat vector: layer by layer, weights row by row, then biases."""
-    parts = [part for pair in zip(coefs, intercepts, strict=True) for part in pair]
-    return aligned_copy(np.concatenate([np.ravel(part) for part in parts]).astype(dtype, copy=False))
+    parts = [np.ravel(part) for pair in zip(coefs, intercepts, strict=True) for part in pair]
+    flat, at = aligned_zeros(sum(map(len, parts)), dtype), 0
+    for part in parts:
+        flat[at : at + len(part)] = part
+        at += len(part)
+    return flat
 
 
 def views(flat: Floats, units: Sequence[int]) -> Lists:

@@ -19,7 +19,7 @@ from layerloop.errors import LayerloopError, ModelFileError, NetworkError, expec
 from layerloop.files.container import content_of, packed, plain_array, unpacked
 from layerloop.finite import all_finite
 from layerloop.layers import as_plain, from_plain
-from layerloop.memory import aligned_zeros
+from layerloop.memory import aligned_zeros, same_bits
 from layerloop.network import Chain, params
 from layerloop.plan import Architecture
 from layerloop.preprocessing import Inputs, from_dict, to_dict
@@ -179,4 +179,4 @@ def _inputs(values: Mapping[str, Any], tensors: Tensors) -> Inputs:
 def same(a: Chain, b: Chain) -> bool:
     """Whether two networks are equal in all that a file keeps, to the bit."""
     parts = (a.architecture == b.architecture, a.inputs == b.inputs, a.classes == b.classes)
-    return all(parts) and a.flat.tobytes() == b.flat.tobytes()
+    return all(parts) and same_bits(a.flat, b.flat)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 
-from layerloop.memory import aligned_zeros
+from layerloop.memory import aligned_copy, aligned_zeros
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,6 +39,8 @@ class CompactSlots(Sequence["Vector"]):
         Number and width of the first layer's rows, with which each of them begins.
     room : int
         For how many rows there are places.
+    zero : bool
+        Whether the vectors are all 0; a copy then leaves their rows untouched too, until somebody has read them.
 
     Examples
     --------
@@ -48,14 +50,17 @@ class CompactSlots(Sequence["Vector"]):
     (np.False_, array([0., 0., 4., 5., 0., 0., 0., 0.]), array([-1, -1, -1], dtype=int32))
     """
 
-    def __init__(self, vectors: Sequence[Vector], rows: tuple[int, int], room: int) -> None:
+    def __init__(self, vectors: Sequence[Vector], rows: tuple[int, int], room: int = 0, *, zero: bool = False) -> None:
         self._renew_lock()
         _all.add(self)
         self.held = tuple(vectors)  # as they are: a row that has a place is out of date here
         self.rows = rows
-        self.places = np.full(rows[0], -1, np.int32)  # of each row; -1 for none
-        self.near = tuple(self._rows(room) for _ in self.held)
+        self.places = np.empty(0, np.int32)  # of each row, -1 for none, once there are any
+        self.near = tuple(self._rows(0) for _ in self.held)
         self.used = np.zeros(1, np.int64)  # places that are taken, the first ones
+        self._zero = zero
+        if room:
+            self.grow(room)
 
     def _renew_lock(self) -> None:
         self.lock = threading.RLock()  # while rows are put back or steps change them: other threads may read meanwhile
@@ -69,6 +74,11 @@ class CompactSlots(Sequence["Vector"]):
         """For how many rows there are places."""
         return len(self.near[0])
 
+    @property
+    def untouched(self) -> bool:
+        """Whether rows without a place are 0: nobody has read the vectors, and no step lacked room."""
+        return self._zero and (not self.room or int(self.used[0]) < self.room)
+
     def __len__(self) -> int:
         return len(self.held)
 
@@ -80,21 +90,45 @@ class CompactSlots(Sequence["Vector"]):
         self.settle()
         return self.held[i]
 
+    def __repr__(self) -> str:
+        n, width = self.rows
+        return f"CompactSlots({len(self.held)} vectors, {self.used[0]} of {n} rows of {width} side by side)"
+
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle and copy as the tuple of vectors that this stands for."""
         return tuple, (tuple(self),)
 
+    def copy(self) -> CompactSlots:
+        """Return an independent copy, which takes as little memory."""
+        with self.lock:
+            zero, size = self.untouched, self.rows[0] * self.rows[1]
+            copied = [aligned_zeros(len(v), v.dtype) if zero else aligned_copy(v) for v in self.held]
+            if zero:
+                for vector, own in zip(copied, self.held, strict=True):
+                    vector[size:] = own[size:]
+            new = CompactSlots(copied, self.rows, zero=zero)
+            new.near, new.places, new.used = self._moved(self.room), self.places.copy(), self.used.copy()
+            return new
+
     def grow(self, room: int) -> None:
         """Have places for more rows."""
         with self.lock:
-            used, larger = self.used[0], tuple(self._rows(room) for _ in self.held)
-            for new, old in zip(larger, self.near, strict=True):
-                new[:used] = old[:used]
-            self.near = larger  # last: Ctrl-C may come before
+            near, zero = self._moved(room), self.untouched
+            if not self.room:
+                self.places = np.full(self.rows[0], -1, np.int32)
+            self._zero, self.near = zero, near  # last: Ctrl-C may come before
+
+    def _moved(self, room: int) -> tuple[Batch, ...]:
+        """Return other memory for so many rows, with those that are side by side now."""
+        used, moved = self.used[0], tuple(self._rows(room) for _ in self.held)
+        for new, old in zip(moved, self.near, strict=True):
+            new[:used] = old[:used]
+        return moved
 
     def settle(self) -> None:
-        """Put all rows back into the vectors."""
+        """Put all rows back into the vectors, into which a reader may write from then on."""
         with self.lock:
+            self._zero = False
             if not self.used[0]:
                 return
             rows = np.flatnonzero(self.places >= 0)
@@ -105,7 +139,8 @@ class CompactSlots(Sequence["Vector"]):
     def take(self, slot: int, rows: NDArray[np.integer], out: Batch) -> None:
         """Fill `out` with rows of a slot as they are now, wherever they lie."""
         with self.lock:
-            at, table = self.places[rows], self._table(self.held[slot])
+            table = self._table(self.held[slot])
+            at = self.places[rows] if self.room else np.full(len(rows), -1)
             here = at >= 0
             if here.all():
                 np.take(self.near[slot], at, axis=0, out=out, mode="clip")  # another mode makes a copy in between
@@ -135,19 +170,23 @@ def held(slots: Sequence[Vector]) -> Sequence[Vector]:
     return slots.held if isinstance(slots, CompactSlots) else slots
 
 
-def compacted(slots: Sequence[Vector], rows: tuple[int, int], entries: int) -> Sequence[Vector]:
-    """Return the slots with places for the rows that so many entries of sparse data may name, where that is few of all.
+def compacted(slots: Sequence[Vector], rows: tuple[int, int], met: NDArray[np.integer]) -> Sequence[Vector]:
+    """Return the slots with places for the rows that steps will meet, each named once, where that is few of all.
 
     Examples
     --------
     >>> w = np.zeros(400)
-    >>> type(compacted([w], (100, 4), 20)).__name__, compacted([w], (100, 4), 60) == [w]
+    >>> type(compacted([w], (100, 4), np.arange(20))).__name__, compacted([w], (100, 4), np.arange(60)) == [w]
     ('CompactSlots', True)
     """
-    most = rows[0] // SHARE
-    if not isinstance(slots, CompactSlots):
-        return slots if entries > most or not entries else CompactSlots(slots, rows, min(2 * entries, most))
-    need = min(int(slots.used[0]) + entries, most)
-    if slots.room < need:
-        slots.grow(min(2 * need, most))
-    return slots
+    most, count = rows[0] // SHARE, len(met)
+    found = slots if isinstance(slots, CompactSlots) else None
+    if not count or (count > most and not (found and found.room)):
+        return slots
+    found = found or CompactSlots(slots, rows)
+    if found.room < min(int(found.used[0]) + count, most):
+        new = count if not found.room else int(np.count_nonzero(found.places[met] < 0))
+        need = min(int(found.used[0]) + new, most)
+        if found.room < need:
+            found.grow(min(2 * need, most))
+    return found

@@ -7,11 +7,12 @@ w parameters, g gradient, r rate, t the number of this step counted from 1; all 
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from layerloop.memory import aligned_copy
+from layerloop.optim.compact import CompactSlots
 from layerloop.optim.rate import Rate, value_at
 
 if TYPE_CHECKING:
@@ -79,8 +80,16 @@ class State:
 
     def copy(self) -> State:
         """Return an independent copy."""
-        slots = tuple(map(aligned_copy, self.slots))
+        compact = isinstance(self.slots, CompactSlots)
+        slots = self.slots.copy() if compact else tuple(map(aligned_copy, self.slots))  # type: ignore[attr-defined]
         return replace(self, slots=slots, scratch=np.empty_like(self.scratch), numbers=dict(self.numbers))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Pickle and copy all but the working memory, which may hold whatever was in memory before."""
+        return {**self.__dict__, "scratch": (len(self.scratch), self.scratch.dtype)}
+
+    def __setstate__(self, kept: dict[str, Any]) -> None:
+        self.__dict__.update(kept, scratch=np.empty(*kept["scratch"]))
 
 
 @runtime_checkable

@@ -11,6 +11,7 @@ import numpy as np
 from layerloop.errors import SettingError, UnknownNameError, look_up
 from layerloop.memory import aligned_zeros
 from layerloop.optim.adjusted import Adjusted
+from layerloop.optim.compact import CompactSlots, held
 from layerloop.optim.rate import check_settled, settle_rate, value_at, values
 from layerloop.optim.rules import RULES, LazyAdam, NAdam
 from layerloop.optim.schedules import plateau_in, rate_as_plain
@@ -42,8 +43,9 @@ def init(rule: Rule, w: Vector, layout: Layout = ()) -> State:
     """
     check_rule(rule)
     _check_settled(rule)
-    slots = tuple(aligned_zeros(len(w), w.dtype) for _ in range(rule.slots))
-    return State(rule, 0, slots, _scratch(rule, w), parts=_parts(rule, w, layout), rows=_rows(rule, w, layout))
+    slots, rows = tuple(aligned_zeros(len(w), w.dtype) for _ in range(rule.slots)), _rows(rule, w, layout)
+    compact = CompactSlots(slots, rows, zero=True) if isinstance(rule, LazyAdam) else slots
+    return State(rule, 0, compact, _scratch(rule, w), parts=_parts(rule, w, layout), rows=rows)
 
 
 def resume(state: State, rule: Rule, w: Vector, layout: Layout = ()) -> State:
@@ -58,14 +60,17 @@ def resume(state: State, rule: Rule, w: Vector, layout: Layout = ()) -> State:
     """
     check_rule(rule)
     _check_settled(rule)
-    if len(state.slots) != rule.slots or any(s.shape != w.shape or s.dtype != w.dtype for s in state.slots):
+    slots = held(state.slots)
+    if len(slots) != rule.slots or any(s.shape != w.shape or s.dtype != w.dtype for s in slots):
         raise SettingError(
-            f"the state is one of {state.rule} with slots {[f'{s.dtype} {s.shape}' for s in state.slots]}; it does not "
+            f"the state is one of {state.rule} with slots {[f'{s.dtype} {s.shape}' for s in slots]}; it does not "
             f"serve {rule} on parameters {w.dtype} {w.shape}: go on with the same network and rule, or without a state"
         )
     _check_unfinished(rule, state.t)
     found = replace(state.copy(), rule=rule, scratch=_scratch(rule, w), parts=_parts(rule, w, layout))
     found.rows = _rows(rule, w, layout)
+    if isinstance(found.slots, CompactSlots) and found.rows != found.slots.rows:
+        found.slots = tuple(found.slots)
     if plateau_in(rule.rate) != plateau_in(state.rule.rate):
         found.scale = 1.0
         found.numbers = {name: n for name, n in found.numbers.items() if name not in ("best", "waited")}

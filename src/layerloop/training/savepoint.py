@@ -81,9 +81,7 @@ def changing(m: Chain, state: State, rows: Rows) -> Places:
     lazy = isinstance(rows.X, Csr) and isinstance(state.rule, LazyAdam) and m.architecture.takes_sparse
     if not lazy or not isinstance(rows.X, Csr) or state.rows[0] != rows.X.width:
         return None
-    occurs = np.zeros(rows.X.width, bool)
-    occurs[rows.X.columns] = True
-    return np.flatnonzero(occurs)
+    return rows.X.occurring
 
 
 def still_finite(w: Vector, state: State | None = None, places: Places = None) -> bool:
