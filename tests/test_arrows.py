@@ -12,8 +12,8 @@ SRC = Path(__file__).parents[1] / "src" / "layerloop"
 # One row a level, lowest first. Inside a folder, files may import those named before them.
 LEVELS: tuple[tuple[str, ...], ...] = (
     (
-        *("version", "lazy", "errors", "cores", "settings", "atomic", "finite", "memory", "csr", "arraylike", "plain"),
-        "decision",
+        *("version", "lazy", "errors", "containers", "cores", "settings", "atomic", "finite", "memory", "csr"),
+        *("arraylike", "plain", "decision"),
     ),
     ("maths", "optim", "data", "describe"),
     ("layers",),
@@ -40,7 +40,7 @@ FOLDERS: dict[str, tuple[str, ...]] = {
         *("loops", "batches", "rounding", "differences", "checks", "__init__"),
     ),
     "optim": (
-        *("ranges", "rate", "curves", "plateau", "schedules", "state", "compact", "descent", "adaptive", "rules"),
+        *("ranges", "rate", "curves", "plateau", "schedules", "compact", "state", "descent", "adaptive", "rules"),
         *("adjusted", "table", "__init__"),
     ),
     "data": (

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
-from layerloop import Adam, Chain, Dense, load, save, softmax
+from layerloop import Adam, Chain, Dense, load, memory, save, softmax
 from layerloop.estimators.mlp_network import packed
-from layerloop.memory import LINE, aligned_copy, aligned_zeros
+from layerloop.memory import LINE, aligned_copy, aligned_zeros, memory_limit, same_bits
 from layerloop.optim import init
 
 if TYPE_CHECKING:
@@ -53,3 +55,40 @@ def test_parameters_and_the_state_of_a_rule_begin_on_lines(tmp_path: Path) -> No
         state = init(Adam(1e-3), m.flat)
         assert on_a_line(m.flat, load(tmp_path / "m.safetensors").flat, *state.slots, *state.copy().slots)
         assert on_a_line(packed([np.ones((width, 2))], [np.ones(2)], "float32"))
+
+
+def test_more_than_there_is_is_refused_before_it_is_touched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "LARGE", 1000)
+    monkeypatch.setattr(memory, "memory_limit", lambda: 4000)
+    assert len(aligned_zeros(1000, "float32")) == 1000
+    with pytest.raises(MemoryError, match=r"1,001 numbers of float32 take 4e-06 GB, and this process may have 4e-06"):
+        aligned_zeros(1001, "float32")
+    with pytest.raises(MemoryError):
+        Chain(Dense(2000, 1))
+
+
+def test_the_least_limit_of_machine_and_groups_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    machine = memory_limit(tmp_path / "no such file", tmp_path)
+    assert machine > 0
+    (tmp_path / "outer" / "inner").mkdir(parents=True)
+    (tmp_path / "memory" / "job").mkdir(parents=True)
+    proc = tmp_path / "cgroup"
+    proc.write_text("4:memory:/job\n3:cpu:/other\n0::/outer/inner\n")
+    assert memory_limit(proc, tmp_path) == machine
+    (tmp_path / "memory" / "job" / "memory.limit_in_bytes").write_text("9223372036854771712\n")  # none
+    (tmp_path / "outer" / "inner" / "memory.max").write_text("max\n")
+    assert memory_limit(proc, tmp_path) == machine
+    (tmp_path / "outer" / "memory.max").write_text("5000\n")
+    assert memory_limit(proc, tmp_path) == 5000
+    (tmp_path / "memory" / "job" / "memory.limit_in_bytes").write_text("4000\n")
+    assert memory_limit(proc, tmp_path) == 4000
+    monkeypatch.delattr(os, "sysconf_names", raising=False)  # as on Windows
+    assert memory_limit(tmp_path / "no such file", tmp_path) == math.inf
+
+
+def test_bits_are_compared_in_every_part() -> None:
+    a = np.zeros(memory.PART + 2, "float32")
+    a[3] = np.nan
+    assert same_bits(a, a.copy())
+    for other in (a[:-1], a.astype("float64"), np.where(np.arange(len(a)) == len(a) - 1, np.float32(-0.0), a)):
+        assert not same_bits(a, other)

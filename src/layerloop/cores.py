@@ -5,16 +5,16 @@ from __future__ import annotations
 import math
 import os
 from contextvars import ContextVar
-from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
+from layerloop.containers import CGROUPS, PROC, groups, text_of
 from layerloop.errors import SettingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 VARIABLE = "LAYERLOOP_THREADS"
-PROC, CGROUPS = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
 
 # What `threads=` asks of the compiled engine's workers while it computes in this context; 0 where nothing is asked.
 requested: ContextVar[int] = ContextVar("requested", default=0)
@@ -74,35 +74,20 @@ def _asked() -> Iterator[Limit]:
 
 
 def _quotas(proc: Path, cgroups: Path) -> Iterator[float]:
-    """Yield every quota in cores that holds for this process: its own group's, and those of all groups around it."""
-    for line in _text(proc).splitlines():
-        _, controllers, path = [*line.split(":", 2), "", ""][:3]
-        if controllers and "cpu" not in controllers.split(","):
-            continue
-        read = _second_version if not controllers else _first_version
-        names = [".", "unified"] if not controllers else dict.fromkeys([controllers, "cpu"])
-        for name in names:
-            for folder in _around(cgroups / name, path):
-                yield from read(folder)
-
-
-def _around(mount: Path, path: str) -> Iterator[Path]:
-    """Yield the folder of a group and those around it; a path from outside the container leads to the mount alone."""
-    inside = PurePosixPath(path.lstrip("/"))
-    if ".." not in inside.parts:
-        yield from (mount / folder for folder in (inside, *inside.parents) if folder.parts)
-    yield mount
+    """Yield every quota in cores that holds for this process."""
+    for version, folder in groups("cpu", proc, cgroups):
+        yield from _second_version(folder) if version == 2 else _first_version(folder)
 
 
 def _second_version(folder: Path) -> Iterator[float]:
     """`cpu.max` holds quota and period in microseconds, or "max"."""
-    quota, _, period = _text(folder / "cpu.max").partition(" ")
+    quota, _, period = text_of(folder / "cpu.max").partition(" ")
     yield from _in_cores(quota, period)
 
 
 def _first_version(folder: Path) -> Iterator[float]:
     """Two files hold quota, -1 for none, and period."""
-    yield from _in_cores(_text(folder / "cpu.cfs_quota_us"), _text(folder / "cpu.cfs_period_us"))
+    yield from _in_cores(text_of(folder / "cpu.cfs_quota_us"), text_of(folder / "cpu.cfs_period_us"))
 
 
 def _in_cores(quota: str, period: str) -> Iterator[float]:
@@ -112,10 +97,3 @@ def _in_cores(quota: str, period: str) -> Iterator[float]:
         return  # no such file, or no quota
     if microseconds > 0 and whole > 0:
         yield microseconds / whole
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError):
-        return ""

@@ -128,3 +128,15 @@ def expect(value: object, kind: type | tuple[type, ...], what: str) -> None:
     if not isinstance(value, kind):
         kinds = kind if isinstance(kind, tuple) else (kind,)
         raise InputError(f"{what} must be a {' or '.join(k.__name__ for k in kinds)}, got {type(value).__name__}")
+
+
+def short_of_memory(error: MemoryError) -> str:
+    """Return what a user is told when memory does not suffice.
+
+    Examples
+    --------
+    >>> short_of_memory(MemoryError())
+    'not enough memory for this; take fewer rows or columns, or smaller layers'
+    """
+    why = f" ({error})" if str(error) else ""
+    return f"not enough memory for this{why}; take fewer rows or columns, or smaller layers"

@@ -6,19 +6,48 @@ as the columns of wide sparse data do, that is a fifth of the traffic; and wide 
 
 from __future__ import annotations
 
+import math
+import os
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from layerloop.containers import CGROUPS, PROC, groups, text_of
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from numpy.typing import DTypeLike, NDArray
 
 LINE = 64  # bytes of a cache line
 PART = 1 << 16  # numbers that are compared at a time
+LARGE = 1 << 30  # bytes up to which nobody asks how many there are
+
+
+def memory_limit(proc: Path = PROC, cgroups: Path = CGROUPS) -> float:
+    """Return how many bytes this process can have: what the machine has, or its container; infinity if none tells.
+
+    Examples
+    --------
+    >>> memory_limit() > 0
+    True
+    """
+    names = getattr(os, "sysconf_names", {})
+    known = "SC_PHYS_PAGES" in names and "SC_PAGE_SIZE" in names
+    found = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")] if known else []
+    for version, folder in groups("memory", proc, cgroups):
+        text = text_of(folder / ("memory.max" if version == 2 else "memory.limit_in_bytes")).strip()
+        found += [int(text)] if text.isdecimal() else []  # "max", or no such file
+    return min((limit for limit in found if limit > 0), default=math.inf)
 
 
 def aligned_zeros(size: int, dtype: DTypeLike) -> NDArray[Any]:
     """Return a vector of zeros that begins on a cache line: memory that is not there before it is used.
+
+    Raises
+    ------
+    MemoryError
+        More than there is: a system may hand out addresses for it all the same, and end the process when they are used.
 
     Examples
     --------
@@ -27,6 +56,11 @@ def aligned_zeros(size: int, dtype: DTypeLike) -> NDArray[Any]:
     (array([0., 0., 0.], dtype=float32), 0)
     """
     kind = np.dtype(dtype)
+    need = size * kind.itemsize
+    if need > LARGE and need > memory_limit():
+        raise MemoryError(
+            f"{size:,} numbers of {kind} take {need / 1e9:.3g} GB, and this process may have {memory_limit() / 1e9:.3g}"
+        )
     room = np.zeros(size * kind.itemsize + LINE, np.uint8)
     start = -room.ctypes.data % LINE
     return room[start : start + size * kind.itemsize].view(kind)

@@ -246,7 +246,7 @@ def _check_members(ops: Sequence[Op]) -> None:
 
 def _codes(ops: Sequence[Op], n_in: int) -> Iterator[tuple[int, int]]:
     """Yield (column of the input, number of codes) of every embedding, traced through the layers of columns."""
-    origin: list[int | None] = list(range(n_in))  # of each column at this place; None once it is no input any more
+    origin: Sequence[int | None] = range(n_in)  # of each column at this place; None once it is no input any more
     for op in ops:
         if not isinstance(op.layer, OfColumns):
             return

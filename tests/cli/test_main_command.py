@@ -170,7 +170,7 @@ def test_running_out_of_memory_is_one_line(run: Callable, monkeypatch: pytest.Mo
     result = run("info")
     assert (result.code, result.err) == (
         2,
-        "layerloop: not enough memory for this; take fewer rows or smaller layers\n",
+        "layerloop: not enough memory for this; take fewer rows or columns, or smaller layers\n",
     )
 
 

@@ -48,7 +48,14 @@ def test_every_schedule_trains_and_is_in_the_record(
         (["--optimizer", "loin"], "unknown optimizer 'loin'. Did you mean 'lion'?"),
         (["--clip", "0"], "clip_norm must be positive and finite, got 0.0"),
         (["--decay", "-1"], "decay must be in [0, inf), got -1.0"),
-        (["--optimizer", "lazy_adam", "--clip", "1"], "LazyAdam leaves rows alone: use Adjusted(Adam(...))"),
+        (
+            ["--optimizer", "lazy_adam", "--clip", "1"],
+            "lazy_adam leaves rows alone and takes no clip",
+        ),
+        (
+            ["--optimizer", "lazy_adam", "--l2", "1", "--decay", "1"],
+            "no l2 or decay, which acts on all: use adam",
+        ),
         (["--optimizer", "adamw", "--decay", "-1"], "AdamW: decay must be in [0, inf), got -1.0"),
     ],
 )

@@ -30,7 +30,7 @@ from layerloop.layers import Dense
 from layerloop.network import Chain, evaluate, params, setup, update, value_and_gradient
 from layerloop.optim import RULES, Adam, Descent, Rule, rule_named
 from layerloop.preprocessing import Inputs
-from layerloop.training import Progress, Stop, train
+from layerloop.training import History, Progress, Stop, train
 from layerloop.vocabulary import crossentropy, mse, softmax, tanh
 
 N, D, H, K = 11, 5, 4, 3
@@ -332,6 +332,21 @@ def test_ctrl_c_goes_through_and_keeps_the_steps_done(one_step_stretches: None) 
     np.testing.assert_array_equal(a.flat, b.flat)
 
 
+def test_after_ctrl_c_training_goes_on_where_it_was(one_step_stretches: None) -> None:
+    def interrupt(progress: Progress) -> None:
+        if progress.step == progress.steps and progress.epoch == 2:
+            raise KeyboardInterrupt
+
+    a, b, data = network(), network(), loader()
+    with pytest.raises(KeyboardInterrupt) as caught:
+        train(a, data, optimizer=Adam(0.05), epochs=9, callbacks=interrupt)
+    history: History = caught.value.history  # type: ignore[attr-defined]
+    assert (len(history), history.stopped) == (2, "interrupted")
+    train(a, data, state=history.state, epochs=3)
+    train(b, loader(), optimizer=Adam(0.05), epochs=5)
+    np.testing.assert_array_equal(a.flat, b.flat)
+
+
 def test_an_error_in_a_callback_goes_through_as_it_is() -> None:
     def fail() -> None:
         raise ZeroDivisionError("mine")
@@ -471,6 +486,13 @@ def test_an_optimiser_may_be_named() -> None:
     np.testing.assert_array_equal(a.flat, b.flat)
 
 
+def test_an_epsilon_of_0_is_named_as_the_likely_cause() -> None:
+    m = network()
+    with pytest.raises(DivergenceError, match="with epsilon=0 a gradient of 0 is divided by 0"):
+        train(m, DataLoader((np.zeros_like(X), Y)), optimizer=Adam(0.1, epsilon=0))
+    assert np.isfinite(m.flat).all()
+
+
 def test_large_inputs_are_named_as_the_likely_cause() -> None:
     with pytest.raises(DivergenceError, match=r"inputs reach 1e\+06: scale them to about 1"):
         train(line(), DataLoader((X * 0 + 1e6, VALUES), 4), mse, Descent(1.0), epochs=1000)
@@ -498,7 +520,12 @@ def test_large_inputs_are_named_as_the_likely_cause() -> None:
         ({"validation": (X, Y + 1)}, LabelError, "y holds class 3"),
         ({"validation": (X[:0], Y[:0])}, ShapeError, "X has no rows"),
         ({"validation": {"test": (X, Y[:3])}}, ShapeError, "11 rows of X want as many targets"),
+        ({"validation": 0}, InputError, r"validation data must be a pair \(X, y\), got int"),
+        ({"optimizer": 0}, SettingError, r"a rule such as Adam\(1e-3\), got 0"),
+        ({"state": {}}, SettingError, "state is history.state of an earlier call, or None; got a dict"),
+        ({"state": History()}, SettingError, "got a History"),
         ({"callbacks": [3]}, SettingError, "a callback is a function, got 3"),
+        ({"callbacks": 3}, SettingError, "callbacks are a function or a sequence of functions, got 3"),
         ({"callbacks": [lambda a, b: None]}, SettingError, "a callback takes the progress or nothing"),
         ({"threads": 0}, SettingError, "threads must be a whole number of at least 1"),
     ],

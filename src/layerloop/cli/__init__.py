@@ -11,7 +11,7 @@ from importlib import import_module
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from layerloop.errors import LayerloopError
+from layerloop.errors import LayerloopError, short_of_memory
 from layerloop.version import __version__
 
 if TYPE_CHECKING:
@@ -78,8 +78,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _dispatch(arguments)
     except LayerloopError as error:
         return _failed(_in_options(str(error)))
-    except MemoryError:
-        return _failed("not enough memory for this; take fewer rows or smaller layers")
+    except MemoryError as error:
+        return _failed(short_of_memory(error))
     except KeyboardInterrupt as stop:
         _failed(" ".join(["stopped", *map(str, stop.args)]))
         return int(getattr(stop, "code", 130))  # SIGTERM has another

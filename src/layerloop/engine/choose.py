@@ -20,8 +20,16 @@ ENGINES: Mapping[str, type[Engine]] = {"numpy": ReferenceEngine, "native": Nativ
 
 
 def engine_name() -> str:
-    """Return the name of the engine that runs: what LAYERLOOP_ENGINE says, else the compiled one where it was built."""
-    return os.environ.get("LAYERLOOP_ENGINE") or ("native" if native.available() else "numpy")
+    """Return the name of the engine that runs: what LAYERLOOP_ENGINE says, else the compiled one where it was built.
+
+    Raises
+    ------
+    UnknownNameError
+        For an engine that does not exist.
+    """
+    name = os.environ.get("LAYERLOOP_ENGINE") or ("native" if native.available() else "numpy")
+    look_up(ENGINES, name, "LAYERLOOP_ENGINE")
+    return name
 
 
 def make_engine(architecture: Architecture, dtype: str, name: str | None = None) -> Engine:

@@ -11,7 +11,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import Response
 from starlette.routing import Route
 
-from layerloop.errors import LayerloopError
+from layerloop.errors import LayerloopError, short_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,8 +74,8 @@ def _answered(function: Answers, values: dict[str, Any]) -> Response:
         return json_response(function(values))
     except LayerloopError as error:
         return json_response({"error": str(error)}, 422)
-    except MemoryError:
-        return json_response({"error": "not enough memory for this; take fewer rows or smaller layers"}, 422)
+    except MemoryError as error:
+        return json_response({"error": short_of_memory(error)}, 422)
     except Exception:
         log.exception("an error of the server's own")
         return json_response({"error": "an error of the server's own; its terminal says more"}, 500)

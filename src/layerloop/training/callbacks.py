@@ -6,7 +6,7 @@ import inspect
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -92,6 +92,21 @@ def stop_of(answer: object) -> Stop | None:
     if isinstance(answer, Stop):
         return answer
     return Stop() if answer is Stop else None
+
+
+def as_callbacks(callbacks: object) -> list[Callback]:
+    """Return the functions of the progress that `callbacks=` names: none, one, or several.
+
+    Raises
+    ------
+    SettingError
+        For anything else.
+    """
+    if callbacks is None or callable(callbacks):
+        return [] if callbacks is None else [as_callback(callbacks)]
+    if not isinstance(callbacks, Iterable):
+        raise SettingError(f"callbacks are a function or a sequence of functions, got {callbacks!r}")
+    return list(map(as_callback, callbacks))
 
 
 def as_callback(function: Callable[..., object]) -> Callback:

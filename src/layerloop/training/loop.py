@@ -15,7 +15,7 @@ from layerloop.data.batches import DataLoader, Ncycle, check_finite
 from layerloop.errors import DivergenceError, InputError, NetworkError, SettingError
 from layerloop.network import evaluate, layout, make_plan, make_rows, setup
 from layerloop.settings import blas_threads, whole
-from layerloop.training.callbacks import Progress, Steps, Stop, as_callback, leaves_rows_alone, stop_of
+from layerloop.training.callbacks import Progress, Steps, Stop, as_callbacks, leaves_rows_alone, stop_of
 from layerloop.training.history import History
 from layerloop.training.savepoint import Savepoint, Stretch, changing, still_finite
 from layerloop.vocabulary import crossentropy
@@ -97,7 +97,8 @@ def train(
     DivergenceError
         A loss that stops being finite. The network then keeps the last parameters whose loss was finite.
     KeyboardInterrupt
-        Ctrl-C goes through; the network keeps the steps done.
+        Ctrl-C goes through; the network keeps the steps done, and the exception's `history` has the passes and the
+        state to go on from.
 
     Examples
     --------
@@ -108,15 +109,20 @@ def train(
     (5, 'all epochs done')
     """
     run = Run.begin(m, data, loss, optimizer, epochs, state, validation)
-    called = [as_callback(function) for function in ([callbacks] if callable(callbacks) else callbacks or ())]
+    called = as_callbacks(callbacks)
     run.rows = replace(run.rows, steady=run.epochs > 1 and all(map(leaves_rows_alone, called)))
     stopped = None
-    with blas_threads(threads, deterministic=deterministic):
-        for epoch in range(1, run.epochs + 1):
-            stopped = run.one_pass(epoch, called)
-            if stopped:
-                break
-        run.check()
+    try:
+        with blas_threads(threads, deterministic=deterministic):
+            for epoch in range(1, run.epochs + 1):
+                stopped = run.one_pass(epoch, called)
+                if stopped:
+                    break
+            run.check()
+    except KeyboardInterrupt as interrupt:
+        run.history.stopped, run.history.seconds = "interrupted", run.clock()
+        interrupt.history = run.history  # type: ignore[attr-defined]
+        raise
     run.history.stopped = stopped.reason if stopped else "all epochs done"
     run.history.seconds = run.clock()
     return run.history
@@ -159,7 +165,9 @@ class Run:
         if not isinstance(loader, DataLoader) or loader.y is None:
             got = "one without y" if isinstance(loader, DataLoader) else f"a {type(data).__name__}"
             raise InputError(f"train goes over DataLoader((X, y)), or ncycle of one; got {got}")
-        rule = optimizer or (state.rule if state else optim.Adam(1e-3))
+        if not isinstance(state, optim.State | None):
+            raise SettingError(f"state is history.state of an earlier call, or None; got a {type(state).__name__}")
+        rule = optimizer if optimizer is not None else state.rule if state else optim.Adam(1e-3)
         rule = optim.rule_named(rule) if isinstance(rule, str) else rule
         optim.check_rule(rule)
         plan = make_plan(m, loss, loader.seed)
@@ -292,7 +300,9 @@ class Run:
             check_finite(self.rows.X)  # which may have been written to since the loader looked
         seen: Any = self.rows.X[: 100 * self.loader.batchsize]
         largest = float(abs(seen).max()) * (self.rows.scale or 1.0)
-        if (epoch, step) == (1, 1):
+        if getattr(optim.base_rule(self.state.rule), "epsilon", 1) == 0:
+            cause = "with epsilon=0 a gradient of 0 is divided by 0: give the optimizer an epsilon above 0"
+        elif (epoch, step) == (1, 1):
             cause = "it was so before the first update: look for very large numbers in X or y"
         elif largest > 100:
             cause = f"inputs reach {largest:.3g}: scale them to about 1"
@@ -350,7 +360,7 @@ def _with_scale(inputs: Inputs, scale: float | None) -> Inputs:
 
 def watched_data(m: Chain, validation: Watched | None, plan: Plan) -> dict[str, tuple[Samples, ArrayLike]]:
     """Return the data to watch by name; a wrong shape or label is found now."""
-    named = validation if isinstance(validation, Mapping) else {"validation": validation} if validation else {}
+    named = validation if isinstance(validation, Mapping) else {} if validation is None else {"validation": validation}
     for name, pair in named.items():
         if not isinstance(pair, tuple) or len(pair) != 2:
             raise InputError(f"{name} data must be a pair (X, y), got {type(pair).__name__}")

@@ -16,7 +16,7 @@ from layerloop.optim.adjusted import means_part
 from layerloop.prediction import blocks
 from layerloop.preprocessing import as_rows
 from layerloop.settings import blas_threads, whole
-from layerloop.training.callbacks import Progress, Stop, as_callback, stop_of
+from layerloop.training.callbacks import Progress, Stop, as_callbacks, stop_of
 from layerloop.training.history import History
 from layerloop.training.loop import check_trainable, watched_data
 from layerloop.vocabulary import crossentropy
@@ -104,7 +104,7 @@ def lbfgs(
     >>> history.stopped, history["loss"][-1] < 0.2
     ('converged: no component of the gradient is above 1e-06', True)
     """
-    called = [as_callback(function) for function in ([callbacks] if callable(callbacks) else callbacks or ())]
+    called = as_callbacks(callbacks)
     most, penalty = whole(max_iter, "max_iter", least=0), _penalty(m, l2, undecayed)
     run = Descending.begin(m, (X, y, weights), loss, penalty, most, validation)
     if not tolerance >= 0:
