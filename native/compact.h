@@ -1,5 +1,7 @@
 // The vectors of a lazy rule, kept short; optim/compact.py.
 #pragma once
+#include "memory.h"
+
 #include <algorithm>
 #include <atomic>
 #include <cstddef>
@@ -22,6 +24,8 @@ template <class T> struct Compact {
     ~Compact() { *count = (int64_t)std::min(used.load(), room); }
     Compact(const Compact &) = delete;
     Compact &operator=(const Compact &) = delete;
+
+    void fetch_place(size_t row) const { fetch(places + row, sizeof(int32_t)); }
 
     // The place of a row, which is given one where there is room. Threads ask for different rows.
     int32_t place(size_t row) {

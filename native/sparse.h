@@ -66,7 +66,7 @@ template <class T> class Columns {
 
     void sort(const Sparse<T> &s, const int64_t *order, size_t n, size_t part) {
         size_t size = take_entries(s, order, n, part);
-        find(size);
+        find(size, s.compact);
         for (size_t k = 0; k < count_; ++k) {
             int32_t name = groups_[k].name;
             sorted_[k] = {name, (int32_t)k, s.compact ? s.compact->place((size_t)name) : -1};
@@ -165,20 +165,21 @@ template <class T> class Columns {
     }
 
     // Finds the columns that occur, in the order in which they do.
-    void find(size_t size) {
+    void find(size_t size, const Compact<T> *compact) {
         size_t places = (size_t)1 << bits_;
         std::fill_n(table_.get(), places, -1);
         count_ = 0;
         for (size_t e = 0; e < size; ++e) {
-            found_[e].group = group_of(found_[e].name, places);
+            found_[e].group = group_of(found_[e].name, places, compact);
             ++groups_[found_[e].group].size;
         }
     }
 
-    int32_t group_of(int32_t name, size_t places) {
+    int32_t group_of(int32_t name, size_t places, const Compact<T> *compact) {
         size_t at = mixed((size_t)name, bits_);
         for (; table_[at] >= 0; at = (at + 1) & (places - 1))
             if (groups_[table_[at]].name == name) return table_[at];
+        if (compact) compact->fetch_place((size_t)name);
         groups_[count_] = {name, 0};
         return table_[at] = (int32_t)count_++;
     }
