@@ -1,5 +1,7 @@
-// The products of one dense layer with a piece's rows; to be included by network.h.
+// The products of one dense layer with a piece's rows.
 #pragma once
+#include "blas.h"
+#include "loading.h"
 
 template <class T> void multiply_by_tiles(T *c, const T *a, const T *b, const Tiles &s) {
     tiles_of<T>(kernels()).multiply(c, a, b, s, room_of_thread<T>(tile_room(s.rows, s.width, s.k)));

@@ -1,8 +1,9 @@
-// One layer of the two loops, forward and backward, for each kind; to be included by network.h.
+// One layer of the two loops, forward and backward, for each kind.
 //
 // The node behind a layer is its z, but for a dropout in prediction, which hands on what it is given. A layer's own
 // gradient goes into its stretch of the piece's, the gradient in its input into the d of the layer before it.
 #pragma once
+#include "layer_products.h"
 
 constexpr uint64_t GOLDEN = 0x9e3779b97f4a7c15;
 

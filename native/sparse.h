@@ -232,14 +232,14 @@ template <class T> void sparse_rows(T *out, const Sparse<T> &s, const int64_t *o
 template <class T> using Step = void (*)(T *w, T *u, T *v, const T *g, size_t count, const Scalars<T> &s);
 
 // One step of a rule on the first n entries of these.
-template <class T> void step_on(const Weights<T> &t, Step<T> step, const T *g, size_t n, const Scalars<T> &s) {
+template <class T> void step_weights(const Weights<T> &t, Step<T> step, const T *g, size_t n, const Scalars<T> &s) {
     step(t.w, t.u, t.v, g, n, s);
 }
 
 // Rows whose gradient is zero: they move on by what the rule remembers.
 template <class T> void step_at_rest(const Weights<T> &t, Step<T> step, size_t at, size_t to, const Scalars<T> &s) {
     static const T zeros[2048] = {};
-    for (; at < to; at += std::size(zeros)) step_on(t.from(at), step, zeros, std::min(std::size(zeros), to - at), s);
+    for (; at < to; at += std::size(zeros)) step_weights(t.from(at), step, zeros, std::min(std::size(zeros), to - at), s);
 }
 
 // Every row of the table in [from, to).
@@ -251,7 +251,7 @@ void step_all(Columns<T> &c, size_t task, const Sparse<T> &x, const Weights<T> &
     for (size_t k = c.first_from(from); k < c.count() && c.name(k) < to; ++k) {
         if (t.u) step_at_rest(t, step, row * x.n_out, c.name(k) * x.n_out, s);
         c.gradient(g, k, x);
-        step_on(t.from(c.name(k) * x.n_out), step, g, x.n_out, s);
+        step_weights(t.from(c.name(k) * x.n_out), step, g, x.n_out, s);
         row = c.name(k) + 1;
     }
     if (t.u) step_at_rest(t, step, row * x.n_out, to * x.n_out, s);
@@ -272,7 +272,7 @@ void step_some(Columns<T> &c, size_t task, size_t tasks, const Sparse<T> &x, con
         for (T *vector : {soon.w, soon.u, soon.v})
             if (vector) fetch(vector, x.n_out * sizeof(T));
         c.gradient(g, k, x);
-        if (!is_zero(g, x.n_out)) step_on(c.row(k, t, x), step, g, x.n_out, s);
+        if (!is_zero(g, x.n_out)) step_weights(c.row(k, t, x), step, g, x.n_out, s);
     });
 }
 

@@ -1,6 +1,7 @@
 // Dense rows that are mostly zeros, as pictures of strokes and counts of words are: the first layer computes with their
-// other entries alone, in half the time. Each piece of a batch decides by its own rows; to be included by network.h.
+// other entries alone, in half the time. Each piece of a batch decides by its own rows.
 #pragma once
+#include "rows.h"
 
 constexpr size_t PACKED_LEAST = 8;  // rows of a piece: with fewer it does not pay to look
 
