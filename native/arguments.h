@@ -112,7 +112,7 @@ Compact<T> *compact_of(std::optional<Compact<T>> &kept, const std::optional<Comp
                        const Sparse<T> &rows, const Weights<T> &table) {
     if (!given) return nullptr;
     const auto &[places, near, used] = *given;
-    require(rows.lazy && table.v && near.size() == 2 && places.size() == rows.d && used.size() == 1,
+    require(rows.lazy && table.v && near.size() == 2 && places.size() == rows.d && used.size() == 2,
             "places of rows are those of a lazy rule's two vectors");
     size_t room = near[0].shape(0);
     for (const auto &vector : near)

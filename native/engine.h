@@ -60,15 +60,13 @@ template <class T> class Engine {
     Engine(const Engine &) = delete;
     Engine &operator=(const Engine &) = delete;
 
-    // The steps taken, and what a signal's handler raised where one ended them early.
-    std::tuple<size_t, nb::object> train(Out<T> w, Settings settings, In<double> rates, int64_t t,
-                                         const std::vector<Out<T>> &slots, Any X, std::optional<double> scale,
-                                         const WantedTuple<T> &wanted, In<int64_t> order, size_t batch,
-                                         Out<double> losses, uint64_t seed, std::optional<SparseTuple<T>> sparse,
-                                         const std::vector<Grid<T>> &tables, bool lazy,
-                                         const std::optional<CompactTuple<T>> &compact,
-                                         std::optional<AroundTuple> around, std::optional<Out<T>> average,
-                                         std::optional<Out<double>> penalties, const PackedRows *packed, int threads) {
+    // Fills the number of steps taken; returns what a signal's handler raised where one ended them early.
+    nb::object train(Out<T> w, Settings settings, In<double> rates, int64_t t, const std::vector<Out<T>> &slots, Any X,
+                     std::optional<double> scale, const WantedTuple<T> &wanted, In<int64_t> order, size_t batch,
+                     Out<double> losses, Out<int64_t> taken, uint64_t seed, std::optional<SparseTuple<T>> sparse,
+                     const std::vector<Grid<T>> &tables, bool lazy, const std::optional<CompactTuple<T>> &compact,
+                     std::optional<AroundTuple> around, std::optional<Out<T>> average,
+                     std::optional<Out<double>> penalties, const PackedRows *packed, int threads) {
         Batch<T> b = batch_of(w.data(), w.size(), X, scale, &wanted);
         require(!packed || packed->are_of(X.shape(0), X.shape(1), X.itemsize()), "packed rows of other ones");
         b.packed = batch < PACKED_LEAST ? nullptr : packed;
@@ -88,18 +86,18 @@ template <class T> class Engine {
         require(!around || !sparse, "nothing stands around the steps on sparse rows");
         Around<T> extras = around_of(net_, around, average, losses.size(), penalties);
         if (sparse) b.sparse = &rows;
-        size_t taken = 0;
+        require(taken.size() == 1, "one number for the steps taken");
         try {
             with_space(b, most, !!sparse, threads, [&](Workspace<T> &space, Pool &pool) {
                 if (sparse) space.reserve(rows, most, entries);
-                taken = ::train(space, pool, b, rule, X.shape(0), order.size(), batch, losses.data(), table,
-                                extras);
+                taken.data()[0] = (int64_t)::train(space, pool, b, rule, X.shape(0), order.size(), batch, losses.data(),
+                                                   table, extras);
                 return 0;
             });
         } catch (const nb::python_error &raised) {
-            return {taken, nb::borrow(raised.value())};
+            return nb::borrow(raised.value());
         }
-        return {taken, nb::none()};
+        return nb::none();
     }
 
     // The rows packed, to be handed over in every call for as long as they stay as they are; or None, where it does not pay.
@@ -191,9 +189,10 @@ template <class T> class Engine {
         size_t entries = 0;
         Sparse<T> rows = sparse_of(net_, sparse, b.n, nullptr, b.n, b.n, entries);
         if (sparse) b.sparse = &rows;
-        with_space(b, b.n, false, 1, [&](Workspace<T> &space, Pool &) {
-            Piece<T> &p = space.pieces[0];
+        with_space(b, 1, false, 1, [&](Workspace<T> &space, Pool &) {
+            Piece<T> &p = space.pieces[0];  // one for all rows
             p.reserve(net_, b.n);
+            space.rows = std::max(space.rows, b.n);
             take_rows(p, 0, b.n, 1);
             load_rows(p, b);
             forward_loop(p, b);
@@ -302,7 +301,7 @@ template <class T> void bind(nb::module_ &m, const char *name) {
     nb::class_<Engine<T>>(m, name)
         .def(nb::init<const std::vector<LayerTuple> &, int, int>(), "layers"_a, "head"_a, "threads"_a)
         .def("train", &Engine<T>::train, filled("w"), "settings"_a, "rates"_a, "t"_a, filled("slots"), "X"_a,
-             "scale"_a.none(), "wanted"_a, "order"_a, "batch"_a, filled("losses"), "seed"_a,
+             "scale"_a.none(), "wanted"_a, "order"_a, "batch"_a, filled("losses"), filled("taken"), "seed"_a,
              "sparse"_a.none() = nb::none(), filled("tables") = std::vector<Grid<T>>(), "lazy"_a = false,
              filled_or_none("compact"), "around"_a.none() = nb::none(), filled_or_none("average"),
              filled_or_none("penalties"), "packed"_a.none() = nb::none(), "threads"_a = 0)

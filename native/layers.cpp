@@ -156,32 +156,33 @@ void normalise_features_back(T *dgamma_beta, T *__restrict Q, const T *D, const 
     }
 }
 
-// Features are few and rows many, so each pass runs along the rows and adds up in `mean` and `inverse`; the mean is taken
+// Features are few and rows many, so each pass runs along the rows and adds up in `mean` and `inverse`. The mean is taken
 // twice, as above.
 template <class T>
 void normalise_rows(T *__restrict out, T *__restrict xhat, T *__restrict inverse, T *__restrict mean, const T *z,
                     const T *gamma_beta, T epsilon, const Rows2 &r) {
-    size_t n = r.rows;
-    memset(mean, 0, n * sizeof(T));
+    size_t n = r.rows, bytes = n * sizeof(T);
+    T *rest = inverse, *squares = inverse;
+    memset(mean, 0, bytes);
     for (size_t f = 0; f < r.width; ++f)
         for (size_t i = 0; i < n; ++i) mean[i] += z[f * n + i];
     for (size_t i = 0; i < n; ++i) mean[i] /= (T)r.width;
-    memset(inverse, 0, n * sizeof(T));
+    memset(rest, 0, bytes);
     for (size_t f = 0; f < r.width; ++f)
         for (size_t i = 0; i < n; ++i) {
             T x = z[f * n + i] - mean[i];
             xhat[f * n + i] = x;
-            inverse[i] += x;
+            rest[i] += x;
         }
-    for (size_t i = 0; i < n; ++i) mean[i] = inverse[i] / (T)r.width;
-    memset(inverse, 0, n * sizeof(T));
+    for (size_t i = 0; i < n; ++i) mean[i] = rest[i] / (T)r.width;  // of the xhat
+    memset(squares, 0, bytes);
     for (size_t f = 0; f < r.width; ++f)
         for (size_t i = 0; i < n; ++i) {
             T x = xhat[f * n + i] - mean[i];
             xhat[f * n + i] = x;
-            inverse[i] += x * x;
+            squares[i] += x * x;
         }
-    for (size_t i = 0; i < n; ++i) inverse[i] = 1 / sqrt_(inverse[i] / (T)r.width + epsilon);
+    for (size_t i = 0; i < n; ++i) inverse[i] = 1 / sqrt_(squares[i] / (T)r.width + epsilon);
     for (size_t f = 0; f < r.width; ++f)
         for (size_t i = 0; i < n; ++i) {
             T x = xhat[f * n + i] * inverse[i];

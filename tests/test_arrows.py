@@ -12,7 +12,19 @@ SRC = Path(__file__).parents[1] / "src" / "layerloop"
 # One row a level, lowest first. Inside a folder, files may import those named before them.
 LEVELS: tuple[tuple[str, ...], ...] = (
     (
-        *("version", "lazy", "errors", "containers", "cores", "settings", "atomic", "finite", "memory", "csr"),
+        *(
+            "version",
+            "lazy",
+            "errors",
+            "signals",
+            "containers",
+            "cores",
+            "settings",
+            "atomic",
+            "finite",
+            "memory",
+            "csr",
+        ),
         *("arraylike", "plain", "decision"),
     ),
     ("maths", "optim", "data", "describe"),

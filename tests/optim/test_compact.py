@@ -113,11 +113,34 @@ def test_threads_that_read_at_once_read_the_same() -> None:
 
 
 @pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda slots: pickle.loads(pickle.dumps(slots))])
-def test_copies_are_tuples_of_vectors(again: object) -> None:
+def test_copies_have_the_same_rows_and_leave_them_where_they_are(again: object) -> None:
     slots, meant = some_slots()
     copied = again(slots)  # type: ignore[operator]
-    assert type(copied) is tuple
+    assert slots.used[0] == 2
     assert all(map(np.array_equal, copied, meant))
+    assert not np.shares_memory(copied[0], slots.held[0])
+    assert all(map(np.array_equal, slots, meant))
+
+
+@pytest.mark.parametrize("again", [copy.copy, copy.deepcopy, lambda slots: pickle.loads(pickle.dumps(slots))])
+def test_copies_of_rows_side_by_side_have_them_side_by_side(again: object) -> None:
+    slots = CompactSlots([np.zeros(13), np.zeros(13)], (5, 2), 3, zero=True)
+    slots.places[[3, 0]], slots.used[0] = [0, 1], 2
+    for near, vector, sign in zip(slots.near, slots.held, (1, -1), strict=True):
+        near[:2], vector[10:] = [[sign * 60, sign * 70], [sign * 80, sign * 90]], sign
+    copied = again(slots)  # type: ignore[operator]
+    for one in (slots, copied):
+        assert isinstance(one, CompactSlots)
+        assert (one.room, one.used.tolist(), one.places.tolist(), one.untouched) == (
+            3,
+            [2, 0],
+            [1, -1, -1, 0, -1],
+            True,
+        )
+    assert len(pickle.dumps(CompactSlots([np.zeros(10**6)], (10**5, 10), 3, zero=True))) < 1000
+    meant = [80, 90, 0, 0, 0, 0, 60, 70, 0, 0, 1, 1, 1]
+    assert copied[0].tolist() == meant
+    assert slots[1].tolist() == [-x for x in meant]
 
 
 def test_there_is_room_for_few_rows_of_a_wide_table_alone() -> None:
@@ -168,7 +191,7 @@ def test_rows_for_which_there_is_no_room_stay_in_the_vectors(threads: int, monke
         for _ in range(3):
             rows = Rows(as_csr(X, "X"), y)
             assert m.engine.train(m.flat, state, rows, np.arange(512), _plan(m), 256, losses) == 2
-        assert state.slots.used[0] == room
+        assert state.slots.used.tolist() == [room, 0 < room < len(np.unique(X.indices))]
         found.append((m.flat.tobytes(), *(slot.tobytes() for slot in state.slots)))
     assert len(set(found)) == 1
 
@@ -256,6 +279,7 @@ def test_what_leads_outside_is_refused() -> None:
         lambda slots: setattr(slots, "near", slots.near[:1]),
         lambda slots: slots.used.fill(slots.room + 1),
         lambda slots: slots.used.fill(-1),
+        lambda slots: setattr(slots, "used", slots.used[:1].copy()),
     ):
         state = setup(LazyAdam(0.01), m)
         slots = compacted(state.slots, state.rows, as_csr(X, "X").occurring)
@@ -309,7 +333,7 @@ def test_a_copy_leaves_untouched_what_nobody_has_touched() -> None:
     assert slots[0].tolist() == meant
     assert not slots.untouched  # the reader may have written
     assert slots.copy()[1].tolist() == meant
-    copied.places[1], copied.used[0] = 1, 2  # no room: a step may have changed a row where it is
+    copied.places[1], copied.used[:] = 1, [2, 1]  # no room: a step may have changed a row where it is
     copied.held[0][4] = 4.0
     copied.grow(4)
     assert copied.copy()[0][4] == 4.0
@@ -335,6 +359,18 @@ def test_the_same_columns_over_and_over_count_once() -> None:
     slots = train(m, data, optimizer=LazyAdam(0.01)).state.slots
     assert isinstance(slots, CompactSlots)
     assert slots.used[0] == len(np.unique(X.indices))
+
+
+@needs_native
+def test_copies_stay_short_where_the_rows_fill_their_places_exactly() -> None:
+    state = setup(LazyAdam(0.01), m := network())
+    for at in (20, 40, 60):
+        X = sparse.csr_array((np.ones(20), np.arange(at - 20, at), np.arange(21)), shape=(20, D))
+        rows, losses = Rows(as_csr(X, "X"), np.zeros(20, int)), np.empty(1)
+        state = state.copy()
+        m.engine.train(m.flat, state, rows, np.arange(20), _plan(m), 20, losses)
+        assert isinstance(state.slots, CompactSlots)
+        assert (state.slots.used[0], state.slots.untouched) == (at, True)
 
 
 def test_another_rule_goes_on_from_all_rows() -> None:

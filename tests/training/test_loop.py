@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from itertools import count
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from threadpoolctl import threadpool_info
 
 import layerloop.training.loop
 from layerloop.data.batches import DataLoader, ncycle
+from layerloop.engine import native
 from layerloop.errors import (
     DivergenceError,
     InputError,
@@ -27,8 +30,8 @@ from layerloop.errors import (
     UnknownNameError,
 )
 from layerloop.layers import Dense
-from layerloop.network import Chain, evaluate, params, setup, update, value_and_gradient
-from layerloop.optim import RULES, Adam, Descent, Rule, rule_named
+from layerloop.network import Chain, evaluate, make_plan, make_rows, params, setup, update, value_and_gradient
+from layerloop.optim import RULES, Adam, Descent, NAdam, Rule, rule_named
 from layerloop.preprocessing import Inputs
 from layerloop.training import History, Progress, Stop, train
 from layerloop.vocabulary import crossentropy, mse, softmax, tanh
@@ -347,6 +350,39 @@ def test_after_ctrl_c_training_goes_on_where_it_was(one_step_stretches: None) ->
     np.testing.assert_array_equal(a.flat, b.flat)
 
 
+@pytest.mark.parametrize("engine", ["native", "numpy"])
+@pytest.mark.parametrize("rule", [Adam(1e-3), NAdam(1e-3)])
+def test_after_ctrl_c_at_any_moment_network_and_state_are_of_the_same_step(
+    engine: str, rule: Rule, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if engine == "native" and not native.available():
+        pytest.skip("this installation has no compiled engine")
+    monkeypatch.setenv("LAYERLOOP_ENGINE", engine)
+    rng = np.random.default_rng(0)
+    rows, labels = rng.normal(size=(500, 60)), rng.integers(3, size=500)
+
+    def made() -> tuple[Chain, DataLoader]:
+        return Chain(Dense(60, 40, "tanh"), Dense(40, 3), softmax, dtype="float64"), DataLoader((rows, labels), 16)
+
+    for wait in (0.03, 0.071, 0.113):
+        m, data = made()
+        threading.Timer(wait, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt) as caught:
+            train(m, data, optimizer=rule, epochs=10**6)
+        history: History = getattr(caught.value, "history", None) or History(state=setup(rule, m))
+        assert history.state is not None
+        (n, data), steps = made(), history.state.t
+        done = train(n, data, optimizer=rule, epochs=steps // len(data)).state
+        order, rest = data.order(data.epoch), steps % len(data)
+        if rest:
+            task = (make_rows(n, rows, labels, plan := make_plan(n, "crossentropy")), order[: 16 * rest], plan, 16)
+            n.engine.train(n.flat, done, *task, np.empty(rest))
+        assert done.t == steps
+        assert done.numbers == history.state.numbers
+        for one, other in zip((m.flat, *history.state.slots), (n.flat, *done.slots), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
 def test_an_error_in_a_callback_goes_through_as_it_is() -> None:
     def fail() -> None:
         raise ZeroDivisionError("mine")
@@ -491,6 +527,8 @@ def test_an_epsilon_of_0_is_named_as_the_likely_cause() -> None:
     with pytest.raises(DivergenceError, match="with epsilon=0 a gradient of 0 is divided by 0"):
         train(m, DataLoader((np.zeros_like(X), Y)), optimizer=Adam(0.1, epsilon=0))
     assert np.isfinite(m.flat).all()
+    with pytest.raises(DivergenceError, match="it was so before the first update"):
+        train(line(), DataLoader((X * 1e200, VALUES)), mse, optimizer=Adam(0.1, epsilon=0))
 
 
 def test_large_inputs_are_named_as_the_likely_cause() -> None:
@@ -520,7 +558,8 @@ def test_large_inputs_are_named_as_the_likely_cause() -> None:
         ({"validation": (X, Y + 1)}, LabelError, "y holds class 3"),
         ({"validation": (X[:0], Y[:0])}, ShapeError, "X has no rows"),
         ({"validation": {"test": (X, Y[:3])}}, ShapeError, "11 rows of X want as many targets"),
-        ({"validation": 0}, InputError, r"validation data must be a pair \(X, y\), got int"),
+        ({"validation": 0}, InputError, r"to watch as 'validation' must be a tuple \(X, y\), got a int"),
+        ({"validation": ()}, InputError, "got a tuple of 0"),
         ({"optimizer": 0}, SettingError, r"a rule such as Adam\(1e-3\), got 0"),
         ({"state": {}}, SettingError, "state is history.state of an earlier call, or None; got a dict"),
         ({"state": History()}, SettingError, "got a History"),
@@ -537,6 +576,14 @@ def test_a_wrong_call_is_refused_before_the_first_step(
     with pytest.raises(kind, match=message):
         train(m, **{"data": loader(), **settings})  # type: ignore[arg-type]
     np.testing.assert_array_equal(m.flat, network("float32").flat)
+
+
+@pytest.mark.parametrize("wrong", [{"callbacks": 5}, {"validation": 5}, {"epochs": -1}, {"state": 5}])
+def test_a_refused_call_leaves_the_scale_of_bytes_to_the_next(wrong: dict[str, Any]) -> None:
+    m, pictures = Chain(Dense(3, 2), softmax), np.ones((3, 3), np.uint8)
+    with pytest.raises(LayerloopError):
+        train(m, DataLoader((pictures, [0, 1, 1]), scale=1 / 255), **wrong)
+    train(m, DataLoader((pictures, [0, 1, 1]), scale=1 / 128))
 
 
 def test_what_has_nothing_to_train_is_refused() -> None:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from layerloop.data import Dataset, read
 from layerloop.errors import InputError, LayerloopError, NetworkError, SettingError, UnknownNameError
 from layerloop.network import evaluate
+from layerloop.optim import LazyAdam
 from layerloop.training import Progress, train
 from layerloop.training.recipe import Recipe, prepare
 
@@ -256,3 +257,9 @@ def test_a_constant_target_is_learned_as_it_is() -> None:
     task.m.flat[...] = 0
     task.finish()
     np.testing.assert_allclose(task.m(np.zeros(4)), 3.5)
+
+
+def test_lazy_adam_takes_nothing_around_it_and_nothing_is_no_setting() -> None:
+    assert Recipe(optimizer="lazy_adam", decay=0.0, l2=0.0).rule() == LazyAdam()
+    with pytest.raises(SettingError, match="lazy_adam leaves rows alone and takes no clip or decay, which acts on all"):
+        Recipe(optimizer="lazy_adam", decay=0.1, clip=1.0).rule()

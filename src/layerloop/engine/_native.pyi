@@ -26,6 +26,7 @@ class Engine32:
         order: NDArray[np.int64],
         batch: int,
         losses: NDArray[np.floating],
+        taken: NDArray[np.int64],
         seed: int,
         sparse: Sparse | None = None,
         tables: Sequence[NDArray[np.floating]] = (),
@@ -36,7 +37,7 @@ class Engine32:
         penalties: NDArray[np.floating] | None = None,
         packed: PackedRows | None = None,
         threads: int = 0,
-    ) -> tuple[int, BaseException | None]: ...
+    ) -> BaseException | None: ...
     def pack(self, X: NDArray[Any], scale: float | None, threads: int = 0) -> PackedRows | None: ...
     def gradient(
         self,

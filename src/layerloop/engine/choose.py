@@ -42,4 +42,5 @@ def make_engine(architecture: Architecture, dtype: str, name: str | None = None)
     SettingError
         For the compiled engine where it was not built.
     """
-    return look_up(ENGINES, name or engine_name(), "engine")(architecture, dtype)
+    kind = ENGINES[engine_name()] if name is None else look_up(ENGINES, name, "engine")
+    return kind(architecture, dtype)

@@ -39,6 +39,7 @@ from layerloop.optim.rules import (
     RMSProp,
 )
 from layerloop.plan import HEADS
+from layerloop.signals import Guard
 
 try:
     import layerloop.engine._native as _native
@@ -332,16 +333,20 @@ class NativeEngine:
             tables, slots = [table for table, _ in pairs], tuple(rest for _, rest in pairs[1:])
         averages = isinstance(state.rule, Adjusted) and state.rule.averages
         average, slots = (slots[-1], slots[:-1]) if averages else (None, slots)
+        packed = self._packed(seen, rows)
+        taken = np.zeros(1, np.int64)  # filled, so that what a signal's handler raises at the call's end loses no step
         with state.slots.lock if isinstance(state.slots, CompactSlots) else nullcontext():
-            taken, raised = seen.core.train(
-                seen.w, settings, rates(state, len(losses)), state.t, slots, seen.X, rows.scale, wanted, order,
-                batch, losses, plan.seed, seen.sparse, tables, isinstance(state.rule, LazyAdam), compact,
-                around_of(state, len(losses), len(w)), average, penalties, self._packed(seen, rows), requested.get(),
-            )  # fmt: skip
-        count_steps(state, taken)
+            try:
+                raised = seen.core.train(
+                    seen.w, settings, rates(state, len(losses)), state.t, slots, seen.X, rows.scale, wanted, order,
+                    batch, losses, taken, plan.seed, seen.sparse, tables, isinstance(state.rule, LazyAdam), compact,
+                    around_of(state, len(losses), len(w)), average, penalties, packed, requested.get(),
+                )  # fmt: skip
+            finally:
+                count_steps(state, int(taken[0]))
         if raised is not None:  # by the handler of a signal, such as Ctrl-C, between two layers of a step
             raise raised
-        return taken
+        return int(taken[0])
 
     def _slots(self, state: State, rows: Rows) -> tuple[tuple[Vector, ...], Compact | None]:
         """Return the slots' vectors, and the places of their rows where a lazy rule has some elsewhere."""
@@ -381,17 +386,18 @@ class NativeEngine:
     ) -> int:
         """Train with a rule that the compiled code does not have: its gradients, and the rule's own steps."""
         gradient = np.zeros(len(w), w.dtype)
-        for step, start in enumerate(range(0, len(order), batch)):
-            index = order[start : start + batch]
-            part = Rows(rows.X[index], rows.targets[index], rows.scale, rows.wanted(index)[1])
-            losses[step] = self._gradient(w, part, plan, gradient, state.t)
-            if not np.isfinite(losses[step]):
-                return step
-            if penalties is not None:
-                penalties[step] = decaying_squares(w, state)
-            with kept(w, self.architecture.untrained), np.errstate(all="ignore"):
-                if isinstance(part.X, Csr) and self.architecture.takes_sparse:
-                    sparse.step(w, gradient, state, part.X, self._split(gradient)[0])
-                else:
-                    state.rule.step(w, gradient, state)
+        with np.errstate(all="ignore"), Guard() as guard:
+            for step, start in enumerate(range(0, len(order), batch)):
+                index = order[start : start + batch]
+                part = Rows(rows.X[index], rows.targets[index], rows.scale, rows.wanted(index)[1])
+                losses[step] = self._gradient(w, part, plan, gradient, state.t)
+                if not np.isfinite(losses[step]):
+                    return step
+                if penalties is not None:
+                    penalties[step] = decaying_squares(w, state)
+                with guard.whole(), kept(w, self.architecture.untrained):
+                    if isinstance(part.X, Csr) and self.architecture.takes_sparse:
+                        sparse.step(w, gradient, state, part.X, self._split(gradient)[0])
+                    else:
+                        state.rule.step(w, gradient, state)
         return len(losses)

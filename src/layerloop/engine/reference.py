@@ -25,6 +25,7 @@ from layerloop.errors import ShapeError
 from layerloop.finite import all_finite
 from layerloop.layers import Dense, Members
 from layerloop.losses import LossSpec
+from layerloop.signals import Guard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -249,7 +250,7 @@ class ReferenceEngine:
         """
         of_sparse = self._keeps_sparse(rows.X)
         gradient = np.zeros(len(w), w.dtype)
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"), Guard() as guard:
             for step, start in enumerate(range(0, len(order), batch)):
                 index = order[start : start + batch]
                 space = self.workspace(len(index), of_sparse=of_sparse)
@@ -262,7 +263,7 @@ class ReferenceEngine:
                     return step
                 if penalties is not None:
                     penalties[step] = decaying_squares(w, state)
-                with kept(w, self.architecture.untrained):
+                with guard.whole(), kept(w, self.architecture.untrained):
                     if isinstance(space.X, Csr):
                         sparse.step(w, gradient, state, space.X, into[0][:-1])
                     else:

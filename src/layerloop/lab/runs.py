@@ -6,7 +6,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
-from layerloop.errors import LayerloopError, SettingError
+from layerloop.errors import LayerloopError, SettingError, short_of_memory
 from layerloop.lab.curve import Curve
 from layerloop.lab.pictures import picture_of_run
 from layerloop.network import Chain
@@ -143,8 +143,10 @@ class Run:
             history = task.train(epochs, [self._look])
             state = "stopped" if history.stopped != "all epochs done" else "done"
             self.watch.end(state, history.stopped)
-        except (LayerloopError, MemoryError) as error:
-            self.watch.end("failed", str(error) or "not enough memory")
+        except MemoryError as error:
+            self.watch.end("failed", short_of_memory(error))
+        except LayerloopError as error:
+            self.watch.end("failed", str(error))
 
     def _look(self, now: Progress) -> Stop | Steps | None:
         """Tell, then do as is wished; wait where it is wished."""

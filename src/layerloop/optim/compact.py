@@ -57,7 +57,7 @@ class CompactSlots(Sequence["Vector"]):
         self.rows = rows
         self.places = np.empty(0, np.int32)  # of each row, -1 for none, once there are any
         self.near = tuple(self._rows(0) for _ in self.held)
-        self.used = np.zeros(1, np.int64)  # places that are taken, the first ones
+        self.used = np.zeros(2, np.int64)  # places that are taken, the first ones; whether a step lacked room for more
         self._zero = zero
         if room:
             self.grow(room)
@@ -77,7 +77,7 @@ class CompactSlots(Sequence["Vector"]):
     @property
     def untouched(self) -> bool:
         """Whether rows without a place are 0: nobody has read the vectors, and no step lacked room."""
-        return self._zero and (not self.room or int(self.used[0]) < self.room)
+        return self._zero and not self.used[1]
 
     def __len__(self) -> int:
         return len(self.held)
@@ -95,8 +95,20 @@ class CompactSlots(Sequence["Vector"]):
         return f"CompactSlots({len(self.held)} vectors, {self.used[0]} of {n} rows of {width} side by side)"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle and copy as the tuple of vectors that this stands for."""
-        return tuple, (tuple(self),)
+        """Pickle the rows that have a place and what stands behind the rows, where that is all; else whole vectors."""
+        with self.lock:
+            if not self.untouched:
+                return tuple, (tuple(self.copy()),)
+            rows, size, used = np.flatnonzero(self.places >= 0), self.rows[0] * self.rows[1], self.used[0]
+            rest = [vector[size:].copy() for vector in self.held]
+            near = [part[:used].copy() for part in self.near]
+            return _from_rows, (self.rows, self.room, rows[np.argsort(self.places[rows])], near, rest)
+
+    def __copy__(self) -> CompactSlots:
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> CompactSlots:
+        return self.copy()
 
     def copy(self) -> CompactSlots:
         """Return an independent copy, which takes as little memory."""
@@ -113,10 +125,10 @@ class CompactSlots(Sequence["Vector"]):
     def grow(self, room: int) -> None:
         """Have places for more rows."""
         with self.lock:
-            near, zero = self._moved(room), self.untouched
+            near = self._moved(room)
             if not self.room:
                 self.places = np.full(self.rows[0], -1, np.int32)
-            self._zero, self.near = zero, near  # last: Ctrl-C may come before
+            self.near = near  # last: Ctrl-C may come before
 
     def _moved(self, room: int) -> tuple[Batch, ...]:
         """Return other memory for so many rows, with those that are side by side now."""
@@ -134,7 +146,7 @@ class CompactSlots(Sequence["Vector"]):
             rows = np.flatnonzero(self.places >= 0)
             for vector, near in zip(self.held, self.near, strict=True):
                 self._table(vector)[rows] = near[self.places[rows]]
-            self.places[rows], self.used[0] = -1, 0
+            self.places[rows], self.used[:] = -1, 0
 
     def take(self, slot: int, rows: NDArray[np.integer], out: Batch) -> None:
         """Fill `out` with rows of a slot as they are now, wherever they lie."""
@@ -150,6 +162,24 @@ class CompactSlots(Sequence["Vector"]):
     def _table(self, vector: Vector) -> Batch:
         n, width = self.rows
         return vector[: n * width].reshape(n, width)
+
+
+def _from_rows(
+    rows: tuple[int, int],
+    room: int,
+    placed: NDArray[np.intp],
+    near: Sequence[Batch],
+    rest: Sequence[Vector],
+) -> CompactSlots:
+    """Return slots from the rows that had a place, in that order, and what stood behind all rows; the others are 0."""
+    size = rows[0] * rows[1]
+    slots = CompactSlots([aligned_zeros(size + len(part), part.dtype) for part in rest], rows, room, zero=True)
+    for vector, part in zip(slots.held, rest, strict=True):
+        vector[size:] = part
+    for ours, theirs in zip(slots.near, near, strict=True):
+        ours[: len(placed)] = theirs
+    slots.places[placed], slots.used[0] = np.arange(len(placed)), len(placed)
+    return slots
 
 
 _all: weakref.WeakSet[CompactSlots] = weakref.WeakSet()
@@ -183,9 +213,10 @@ def compacted(slots: Sequence[Vector], rows: tuple[int, int], met: NDArray[np.in
     found = slots if isinstance(slots, CompactSlots) else None
     if not count or (count > most and not (found and found.room)):
         return slots
-    found = found or CompactSlots(slots, rows)
+    if not found:
+        return CompactSlots(slots, rows, min(2 * count, most))
     if found.room < min(int(found.used[0]) + count, most):
-        new = count if not found.room else int(np.count_nonzero(found.places[met] < 0))
+        new = int(np.count_nonzero(found.places[met] < 0)) if found.room else count
         need = min(int(found.used[0]) + new, most)
         if found.room < need:
             found.grow(min(2 * need, most))

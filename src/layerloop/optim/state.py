@@ -80,13 +80,19 @@ class State:
 
     def copy(self) -> State:
         """Return an independent copy."""
-        compact = isinstance(self.slots, CompactSlots)
-        slots = self.slots.copy() if compact else tuple(map(aligned_copy, self.slots))  # type: ignore[attr-defined]
-        return replace(self, slots=slots, scratch=np.empty_like(self.scratch), numbers=dict(self.numbers))
+        own = self._of_one_step() or {"slots": tuple(map(aligned_copy, self.slots)), "numbers": dict(self.numbers)}
+        return replace(self, **own, scratch=np.empty_like(self.scratch))
+
+    def _of_one_step(self) -> dict[str, Any]:
+        """Return copies of what steps change where another thread that takes some can be kept waiting; else nothing."""
+        if not isinstance(self.slots, CompactSlots):
+            return {}
+        with self.slots.lock:
+            return {"t": self.t, "slots": self.slots.copy(), "numbers": dict(self.numbers)}
 
     def __getstate__(self) -> dict[str, Any]:
         """Pickle and copy all but the working memory, which may hold whatever was in memory before."""
-        return {**self.__dict__, "scratch": (len(self.scratch), self.scratch.dtype)}
+        return {**self.__dict__, **self._of_one_step(), "scratch": (len(self.scratch), self.scratch.dtype)}
 
     def __setstate__(self, kept: dict[str, Any]) -> None:
         self.__dict__.update(kept, scratch=np.empty(*kept["scratch"]))

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
@@ -97,8 +97,8 @@ def train(
     DivergenceError
         A loss that stops being finite. The network then keeps the last parameters whose loss was finite.
     KeyboardInterrupt
-        Ctrl-C goes through; the network keeps the steps done, and the exception's `history` has the passes and the
-        state to go on from.
+        Ctrl-C goes through; the network keeps the steps done, and once the first one has begun the exception's
+        `history` has the passes and the state to go on from.
 
     Examples
     --------
@@ -108,8 +108,8 @@ def train(
     >>> len(history.epochs), history.stopped
     (5, 'all epochs done')
     """
-    run = Run.begin(m, data, loss, optimizer, epochs, state, validation)
     called = as_callbacks(callbacks)
+    run = Run.begin(m, data, loss, optimizer, epochs, state, validation)
     run.rows = replace(run.rows, steady=run.epochs > 1 and all(map(leaves_rows_alone, called)))
     stopped = None
     try:
@@ -126,6 +126,14 @@ def train(
     run.history.stopped = stopped.reason if stopped else "all epochs done"
     run.history.seconds = run.clock()
     return run.history
+
+
+class Fault(NamedTuple):
+    """The step at which a number stopped being finite: its loss, or a parameter by its update."""
+
+    epoch: int
+    step: int
+    by_update: bool = False
 
 
 @dataclass
@@ -233,7 +241,7 @@ class Run:
             raise
         self.step_seconds = max(time.perf_counter() - begun, 1e-9) / len(losses)  # a coarse clock may show 0
         if taken < len(losses):
-            raise self._diverged(*self._go_back())
+            raise self._diverged(self._go_back())
         if time.perf_counter() - self.saved_at >= self.save_seconds / SHARE:
             self.save()
         sizes = np.full(len(losses), batch)
@@ -255,10 +263,10 @@ class Run:
     def check(self) -> None:
         """Raise DivergenceError if a number that training changes is not finite."""
         if not still_finite(self.m.flat, self.state, self.places):
-            raise self._diverged(*self._go_back())
+            raise self._diverged(self._go_back())
 
-    def _go_back(self) -> tuple[int, int]:
-        """Return to the parameters before the last update that was made; return epoch and step at fault.
+    def _go_back(self) -> Fault:
+        """Return to the parameters before the last update that was made; return the step at fault.
 
         The steps are deterministic, so they are taken again, one by one, from where the numbers were last kept: a
         parameter may overflow steps before the loss shows it, and where stretches end is a matter of time. The first
@@ -272,37 +280,35 @@ class Run:
         self._replay(self.saved[place], since, max(good, 0))
         return at
 
-    def _replay(
-        self, begin: Savepoint, since: Sequence[Stretch], most: float = math.inf
-    ) -> tuple[int, tuple[int, int]]:
+    def _replay(self, begin: Savepoint, since: Sequence[Stretch], most: float = math.inf) -> tuple[int, Fault]:
         """Take steps again, at most so many; return how many are good, -1 for not even the start, and the one at fault.
 
         Good are the steps before the last update that was made.
         """
         w, state, batch, one = self.m.flat, self.state, self.loader.batchsize, np.empty(1)
         begin.restore(w, state)
-        step, at = 0, (0, 0)
+        step, at = 0, Fault(0, 0)
         for stretch in since:
             state.scale, state.numbers = stretch.scale, dict(stretch.numbers)
             for i, start in enumerate(range(0, len(stretch.order), batch), start=1):
                 if step >= most:
                     return step, at
-                at, part = (stretch.epoch, stretch.done + i), stretch.order[start : start + batch]
+                at, part = Fault(stretch.epoch, stretch.done + i), stretch.order[start : start + batch]
                 if not self.m.engine.train(w, state, self.rows, part, self.plan, batch, one):
                     return step - 1, at
                 if not still_finite(w, state, self.places):
-                    return step, at
+                    return step, at._replace(by_update=True)
                 step += 1
         return step, at
 
-    def _diverged(self, epoch: int, step: int) -> DivergenceError:
+    def _diverged(self, at: Fault) -> DivergenceError:
         if self.rows.scale is None:
             check_finite(self.rows.X)  # which may have been written to since the loader looked
         seen: Any = self.rows.X[: 100 * self.loader.batchsize]
         largest = float(abs(seen).max()) * (self.rows.scale or 1.0)
-        if getattr(optim.base_rule(self.state.rule), "epsilon", 1) == 0:
+        if at.by_update and getattr(optim.base_rule(self.state.rule), "epsilon", 1) == 0:
             cause = "with epsilon=0 a gradient of 0 is divided by 0: give the optimizer an epsilon above 0"
-        elif (epoch, step) == (1, 1):
+        elif (at.epoch, at.step) == (1, 1) and not at.by_update:
             cause = "it was so before the first update: look for very large numbers in X or y"
         elif largest > 100:
             cause = f"inputs reach {largest:.3g}: scale them to about 1"
@@ -310,10 +316,10 @@ class Run:
             rate = optim.base_of(self.state.rule.rate)
             cause = f"the rate {rate:g} is likely too high: try {rate / 10:g}"
         return DivergenceError(
-            f"the loss or a parameter stopped being finite in epoch {epoch}, step {step}; {cause}. "
+            f"the loss or a parameter stopped being finite in epoch {at.epoch}, step {at.step}; {cause}. "
             "The network keeps the last parameters whose loss was finite.",
-            epoch=epoch,
-            step=step,
+            epoch=at.epoch,
+            step=at.step,
         )
 
     def _end_pass(self, epoch: int, loss: float) -> dict[str, float]:
@@ -361,9 +367,11 @@ def _with_scale(inputs: Inputs, scale: float | None) -> Inputs:
 def watched_data(m: Chain, validation: Watched | None, plan: Plan) -> dict[str, tuple[Samples, ArrayLike]]:
     """Return the data to watch by name; a wrong shape or label is found now."""
     named = validation if isinstance(validation, Mapping) else {} if validation is None else {"validation": validation}
+    pair: Any
     for name, pair in named.items():
         if not isinstance(pair, tuple) or len(pair) != 2:
-            raise InputError(f"{name} data must be a pair (X, y), got {type(pair).__name__}")
+            got = f"a tuple of {len(pair)}" if isinstance(pair, tuple) else f"a {type(pair).__name__}"
+            raise InputError(f"the data to watch as {name!r} must be a tuple (X, y), got {got}")
         make_rows(m, *pair, plan)
     return dict(named)
 

@@ -160,11 +160,13 @@ class Recipe:
             around["l2"] = self.l2
         if self.decay is not None:
             (settings if self.optimizer == "adamw" else around)["decay"] = self.decay
-        if around and self.optimizer == "lazy_adam":
+        if self.optimizer == "lazy_adam":
             names = " or ".join(name for name in ("clip", "l2", "decay") if getattr(self, name))
-            raise SettingError(
-                f"lazy_adam leaves rows alone and takes no {names}, which acts on all: use adam, or leave it out"
-            )
+            if names:
+                raise SettingError(
+                    f"lazy_adam leaves rows alone and takes no {names}, which acts on all: use adam, or leave it out"
+                )
+            around = {}
         return optim.rule_named(self.optimizer, adjusted=around or None, **settings)
 
     def _check_lbfgs(self) -> None:
