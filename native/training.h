@@ -21,7 +21,8 @@ void update(Workspace<T> &space, Pool &pool, const Around<T> &around, size_t beg
     });
 }
 
-// Running statistics as they are while a rule takes its step: the rule would make them decay.
+// Running statistics as they are while a rule takes its step, which would make them decay; and as they were before a step
+// that does not come to its end.
 template <class T> void hold(const Net &net, T *w, T *kept, bool back) {
     for (auto [from, to] : net.moved) {
         if (back) std::copy(kept, kept + (to - from), w + from);
@@ -94,8 +95,12 @@ size_t train(Workspace<T> &space, Pool &pool, Batch<T> b, Rule<T> &rule, size_t 
         b.next = start + 2 * batch <= rows ? b.order + batch : nullptr;
         size_t count = piece_count(b.n, b.net);
         b.step = (uint64_t)rule.t;
+        hold(b.net, rule.w, space.kept.get(), false);
         losses[step] = (double)(T)steps.loss(b, count);
-        if (b.watch->stopped() || !std::isfinite(losses[step])) break;
+        if (b.watch->stopped() || !std::isfinite(losses[step])) {
+            hold(b.net, rule.w, space.kept.get(), true);
+            break;
+        }
         hold(b.net, rule.w, space.kept.get(), false);
         steps.update(b, count, table);
         hold(b.net, rule.w, space.kept.get(), true);

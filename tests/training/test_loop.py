@@ -29,7 +29,7 @@ from layerloop.errors import (
     ShapeError,
     UnknownNameError,
 )
-from layerloop.layers import Dense
+from layerloop.layers import BatchNorm, Dense
 from layerloop.network import Chain, evaluate, make_plan, make_rows, params, setup, update, value_and_gradient
 from layerloop.optim import RULES, Adam, Descent, NAdam, Rule, rule_named
 from layerloop.preprocessing import Inputs
@@ -362,9 +362,10 @@ def test_after_ctrl_c_at_any_moment_network_and_state_are_of_the_same_step(
     rows, labels = rng.normal(size=(500, 60)), rng.integers(3, size=500)
 
     def made() -> tuple[Chain, DataLoader]:
-        return Chain(Dense(60, 40, "tanh"), Dense(40, 3), softmax, dtype="float64"), DataLoader((rows, labels), 16)
+        m = Chain(Dense(60, 40, "tanh"), BatchNorm(40), Dense(40, 3), softmax, dtype="float64")
+        return m, DataLoader((rows, labels), 16)
 
-    for wait in (0.03, 0.071, 0.113):
+    for wait in (0.03, 0.071, 0.113, 0.127):
         m, data = made()
         threading.Timer(wait, os.kill, (os.getpid(), signal.SIGINT)).start()
         with pytest.raises(KeyboardInterrupt) as caught:

@@ -19,7 +19,15 @@ from layerloop.csr import Csr
 from layerloop.engine import sparse
 from layerloop.engine.blas import candidates
 from layerloop.engine.program import compiled
-from layerloop.engine.reference import ReferenceEngine, Rows, by_sample, decaying_squares, kept, predicted
+from layerloop.engine.reference import (
+    ReferenceEngine,
+    Rows,
+    by_sample,
+    decaying_squares,
+    kept,
+    moved_by_whole_steps,
+    predicted,
+)
 from layerloop.errors import SettingError
 from layerloop.layers import Members
 from layerloop.optim import Adjusted, base_rule, count_steps, rates, values
@@ -390,7 +398,8 @@ class NativeEngine:
             for step, start in enumerate(range(0, len(order), batch)):
                 index = order[start : start + batch]
                 part = Rows(rows.X[index], rows.targets[index], rows.scale, rows.wanted(index)[1])
-                losses[step] = self._gradient(w, part, plan, gradient, state.t)
+                with moved_by_whole_steps(w, self.architecture.untrained, losses[step : step + 1]):
+                    losses[step] = self._gradient(w, part, plan, gradient, state.t)
                 if not np.isfinite(losses[step]):
                     return step
                 if penalties is not None:

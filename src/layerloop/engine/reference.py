@@ -257,9 +257,9 @@ class ReferenceEngine:
                 space.gather(rows, index)
                 weights, into = self._bound(w, space), self._bound(gradient, space)
                 mode = Mode(state.t, plan.seed)
-                value = self._both_loops(space, weights, rows.wanted(index), plan, into, mode)
-                losses[step] = value
-                if not math.isfinite(value):
+                with moved_by_whole_steps(w, self.architecture.untrained, losses[step : step + 1]):
+                    losses[step] = self._both_loops(space, weights, rows.wanted(index), plan, into, mode)
+                if not math.isfinite(losses[step]):
                     return step
                 if penalties is not None:
                     penalties[step] = decaying_squares(w, state)
@@ -360,6 +360,22 @@ def kept(w: Vector, stretches: Sequence[slice]) -> Iterator[None]:
     """Hold these stretches of a vector as they are while a rule takes its step."""
     before = [w[s].copy() for s in stretches]
     yield
+    _put_back(w, stretches, before)
+
+
+@contextmanager
+def moved_by_whole_steps(w: Vector, stretches: Sequence[slice], loss: Vector) -> Iterator[None]:
+    """Put these stretches back where the step ends before its update: its loss is not finite, or a handler raised."""
+    before = [w[s].copy() for s in stretches]
+    loss[0] = math.nan
+    try:
+        yield
+    finally:
+        if not math.isfinite(loss[0]):
+            _put_back(w, stretches, before)
+
+
+def _put_back(w: Vector, stretches: Sequence[slice], before: Sequence[Vector]) -> None:
     for stretch, values in zip(stretches, before, strict=True):
         w[stretch] = values
 
