@@ -370,7 +370,7 @@ def test_after_ctrl_c_at_any_moment_network_and_state_are_of_the_same_step(
         threading.Timer(wait, os.kill, (os.getpid(), signal.SIGINT)).start()
         with pytest.raises(KeyboardInterrupt) as caught:
             train(m, data, optimizer=rule, epochs=10**6)
-        history: History = getattr(caught.value, "history", None) or History(state=setup(rule, m))
+        history: History = getattr(caught.value, "history", History(state=setup(rule, m)))  # none before the start
         assert history.state is not None
         (n, data), steps = made(), history.state.t
         done = train(n, data, optimizer=rule, epochs=steps // len(data)).state
