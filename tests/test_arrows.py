@@ -61,7 +61,7 @@ FOLDERS: dict[str, tuple[str, ...]] = {
     ),
     "layers": ("base", "affine", "normal", "columns", "table", "__init__"),
     "engine": (
-        *("activations", "heads", "losses", "sparse", "masks", "steps", "columns", "program", "reference"),
+        *("activations", "heads", "losses", "sparse", "updates", "masks", "steps", "columns", "program", "reference"),
         *("blas", "_native", "native", "choose", "__init__"),
     ),
     "files": ("container", "model", "bundle", "__init__"),

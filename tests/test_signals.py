@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from layerloop.signals import ENDING, Guard
+from layerloop.signals import SIGNALS, Guard
 
 
 def interrupted() -> None:
@@ -15,7 +15,7 @@ def interrupted() -> None:
 
 
 def handlers() -> list[object]:
-    return [signal.getsignal(number) for number in ENDING]
+    return [signal.getsignal(number) for number in SIGNALS]
 
 
 def test_a_handler_waits_for_the_whole_and_for_nothing_else() -> None:

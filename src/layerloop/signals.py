@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     Handler = Callable[..., Any]
 
-ENDING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 class Guard:
@@ -43,7 +43,7 @@ class Guard:
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():
-            for number in ENDING:
+            for number in SIGNALS:
                 handler = signal.getsignal(number)
                 if callable(handler):
                     self._before.callback(signal.signal, number, handler)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from layerloop.atomic import check_writable
 from layerloop.errors import ModelFileError, OutputError
 from layerloop.files import load_any
+from layerloop.signals import SIGNALS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,16 +52,12 @@ def _terminate(number: int, *_: object) -> None:
     raise Terminated(number)
 
 
-TERMINATING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name))
-SIGNALS = (signal.SIGINT, *TERMINATING)
-
-
 @contextmanager
 def signals_as_interrupts() -> Iterator[None]:
     """Take SIGTERM and SIGHUP as Ctrl-C is taken, and put everything back at the end; what is ignored stays so."""
     previous = {number: signal.getsignal(number) for number in SIGNALS}
-    for number in TERMINATING:
-        if previous[number] is not signal.SIG_IGN:  # as nohup has it
+    for number, handler in previous.items():
+        if number != signal.SIGINT and handler is not signal.SIG_IGN:  # as nohup has it
             signal.signal(number, _terminate)
     try:
         yield

@@ -19,15 +19,8 @@ from layerloop.csr import Csr
 from layerloop.engine import sparse
 from layerloop.engine.blas import candidates
 from layerloop.engine.program import compiled
-from layerloop.engine.reference import (
-    ReferenceEngine,
-    Rows,
-    by_sample,
-    decaying_squares,
-    kept,
-    moved_by_whole_steps,
-    predicted,
-)
+from layerloop.engine.reference import ReferenceEngine, Rows, by_sample, predicted
+from layerloop.engine.updates import steps_of_rule
 from layerloop.errors import SettingError
 from layerloop.layers import Members
 from layerloop.optim import Adjusted, base_rule, count_steps, rates, values
@@ -47,7 +40,6 @@ from layerloop.optim.rules import (
     RMSProp,
 )
 from layerloop.plan import HEADS
-from layerloop.signals import Guard
 
 try:
     import layerloop.engine._native as _native
@@ -60,6 +52,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from layerloop.engine.reference import Batch, Vector
+    from layerloop.engine.updates import Sparse
     from layerloop.losses import LossSpec
     from layerloop.optim import State
     from layerloop.plan import Architecture, Op, Plan
@@ -393,20 +386,12 @@ class NativeEngine:
         penalties: Vector | None,
     ) -> int:
         """Train with a rule that the compiled code does not have: its gradients, and the rule's own steps."""
-        gradient = np.zeros(len(w), w.dtype)
-        with np.errstate(all="ignore"), Guard() as guard:
-            for step, start in enumerate(range(0, len(order), batch)):
-                index = order[start : start + batch]
-                part = Rows(rows.X[index], rows.targets[index], rows.scale, rows.wanted(index)[1])
-                with moved_by_whole_steps(w, self.architecture.untrained, losses[step : step + 1]):
-                    losses[step] = self._gradient(w, part, plan, gradient, state.t)
-                if not np.isfinite(losses[step]):
-                    return step
-                if penalties is not None:
-                    penalties[step] = decaying_squares(w, state)
-                with guard.whole(), kept(w, self.architecture.untrained):
-                    if isinstance(part.X, Csr) and self.architecture.takes_sparse:
-                        sparse.step(w, gradient, state, part.X, self._split(gradient)[0])
-                    else:
-                        state.rule.step(w, gradient, state)
-        return len(losses)
+
+        def slopes(index: NDArray[np.intp], gradient: Vector) -> tuple[float, Sparse | None]:
+            part = Rows(rows.X[index], rows.targets[index], rows.scale, rows.wanted(index)[1])
+            loss = self._gradient(w, part, plan, gradient, state.t)
+            if isinstance(part.X, Csr) and self.architecture.takes_sparse:
+                return loss, (part.X, self._split(gradient)[0])
+            return loss, None
+
+        return steps_of_rule(w, state, order, batch, losses, penalties, self.architecture.untrained, slopes)

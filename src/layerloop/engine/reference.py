@@ -7,31 +7,29 @@ pre-activations. Forward: T = Z W + b. Backward: dW = Z^T D, db = sum D, Q = D W
 
 from __future__ import annotations
 
-import math
 import threading
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from layerloop.csr import Csr
-from layerloop.engine import sparse
 from layerloop.engine.columns import COLUMN_STEPS
 from layerloop.engine.heads import HEADS, Head
 from layerloop.engine.losses import FUSED, LOSSES, Term
 from layerloop.engine.steps import PREDICTION, ROW_STEPS, Join, Mode, Step, dense_step
+from layerloop.engine.updates import steps_of_rule
 from layerloop.errors import ShapeError
 from layerloop.finite import all_finite
 from layerloop.layers import Dense, Members
 from layerloop.losses import LossSpec
-from layerloop.signals import Guard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from layerloop.engine.updates import Sparse
     from layerloop.optim import State
     from layerloop.plan import Architecture, Op, Pair, Plan
 
@@ -249,26 +247,15 @@ class ReferenceEngine:
         without its update, so the steps taken are then fewer than asked for.
         """
         of_sparse = self._keeps_sparse(rows.X)
-        gradient = np.zeros(len(w), w.dtype)
-        with np.errstate(all="ignore"), Guard() as guard:
-            for step, start in enumerate(range(0, len(order), batch)):
-                index = order[start : start + batch]
-                space = self.workspace(len(index), of_sparse=of_sparse)
-                space.gather(rows, index)
-                weights, into = self._bound(w, space), self._bound(gradient, space)
-                mode = Mode(state.t, plan.seed)
-                with moved_by_whole_steps(w, self.architecture.untrained, losses[step : step + 1]):
-                    losses[step] = self._both_loops(space, weights, rows.wanted(index), plan, into, mode)
-                if not math.isfinite(losses[step]):
-                    return step
-                if penalties is not None:
-                    penalties[step] = decaying_squares(w, state)
-                with guard.whole(), kept(w, self.architecture.untrained):
-                    if isinstance(space.X, Csr):
-                        sparse.step(w, gradient, state, space.X, into[0][:-1])
-                    else:
-                        state.rule.step(w, gradient, state)
-        return len(losses)
+
+        def slopes(index: NDArray[np.intp], gradient: Vector) -> tuple[float, Sparse | None]:
+            space = self.workspace(len(index), of_sparse=of_sparse)
+            space.gather(rows, index)
+            weights, into = self._bound(w, space), self._bound(gradient, space)
+            loss = self._both_loops(space, weights, rows.wanted(index), plan, into, Mode(state.t, plan.seed))
+            return loss, (space.X, into[0][:-1]) if isinstance(space.X, Csr) else None
+
+        return steps_of_rule(w, state, order, batch, losses, penalties, self.architecture.untrained, slopes)
 
     def _bound(self, w: Vector, space: Workspace) -> list[Any]:
         """Return each step's stretch of a flat vector, as the step takes it."""
@@ -347,37 +334,6 @@ def by_sample(Z: Batch, n: int) -> Batch:
     """Return a copy of rows: (n, width), or (n, k, width) where each sample has k of them."""
     k = len(Z) // max(n, 1)
     return np.ascontiguousarray(Z if k < 2 else Z.reshape(k, n, -1).transpose(1, 0, 2))
-
-
-def decaying_squares(w: Vector, state: State) -> float:
-    """|w|^2, each part times its factor of decay, in float64."""
-    parts = [(part.decay, w[part.start : part.stop]) for part in state.parts if part.decay]
-    return float(sum(decay * np.square(x, dtype=np.float64).sum() for decay, x in parts))
-
-
-@contextmanager
-def kept(w: Vector, stretches: Sequence[slice]) -> Iterator[None]:
-    """Hold these stretches of a vector as they are while a rule takes its step."""
-    before = [w[s].copy() for s in stretches]
-    yield
-    _put_back(w, stretches, before)
-
-
-@contextmanager
-def moved_by_whole_steps(w: Vector, stretches: Sequence[slice], loss: Vector) -> Iterator[None]:
-    """Put these stretches back where the step ends before its update: its loss is not finite, or a handler raised."""
-    before = [w[s].copy() for s in stretches]
-    loss[0] = math.nan
-    try:
-        yield
-    finally:
-        if not math.isfinite(loss[0]):
-            _put_back(w, stretches, before)
-
-
-def _put_back(w: Vector, stretches: Sequence[slice], before: Sequence[Vector]) -> None:
-    for stretch, values in zip(stretches, before, strict=True):
-        w[stretch] = values
 
 
 def _own_loss(pair: Pair, own: tuple[Any, ...], Q: Batch) -> float:

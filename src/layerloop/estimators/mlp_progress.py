@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from layerloop.training.callbacks import Progress, Stop, as_callback, stop_of
+from layerloop.training.callbacks import Progress, Stop, as_callbacks, stop_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -49,10 +49,8 @@ class Reporter:
     @classmethod
     def of(cls, est: Any, network: Chain, epochs: int, context: Any = None, **data: Any) -> Reporter:
         """Return it for an estimator; scikit-learn's hooks are left out where nobody listens."""
-        given = est.callbacks
-        functions = [] if given is None else [given] if callable(given) else list(given)
         heard = context if getattr(est, "_skl_callbacks", None) else None
-        return cls(est, network, epochs, [as_callback(function) for function in functions], heard, data)
+        return cls(est, network, epochs, as_callbacks(est.callbacks), heard, data)
 
     @property
     def is_heard(self) -> bool:

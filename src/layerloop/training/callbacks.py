@@ -102,8 +102,10 @@ def as_callbacks(callbacks: object) -> list[Callback]:
     SettingError
         For anything else.
     """
-    if callbacks is None or callable(callbacks):
-        return [] if callbacks is None else [as_callback(callbacks)]
+    if callbacks is None:
+        return []
+    if callable(callbacks):
+        return [as_callback(callbacks)]
     if not isinstance(callbacks, Iterable):
         raise SettingError(f"callbacks are a function or a sequence of functions, got {callbacks!r}")
     return list(map(as_callback, callbacks))

@@ -161,13 +161,17 @@ class Recipe:
         if self.decay is not None:
             (settings if self.optimizer == "adamw" else around)["decay"] = self.decay
         if self.optimizer == "lazy_adam":
-            names = " or ".join(name for name in ("clip", "l2", "decay") if getattr(self, name))
-            if names:
-                raise SettingError(
-                    f"lazy_adam leaves rows alone and takes no {names}, which acts on all: use adam, or leave it out"
-                )
+            self._check_lazy_adam()
             around = {}
         return optim.rule_named(self.optimizer, adjusted=around or None, **settings)
+
+    def _check_lazy_adam(self) -> None:
+        """Refuse what acts on every parameter."""
+        names = " or ".join(name for name in ("clip", "l2", "decay") if getattr(self, name))
+        if names:
+            raise SettingError(
+                f"lazy_adam leaves rows alone and takes no {names}, which acts on all: use adam, or leave it out"
+            )
 
     def _check_lbfgs(self) -> None:
         """Refuse what L-BFGS has no use for: it chooses each step itself, and its loss is that of prediction."""
