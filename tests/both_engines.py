@@ -18,6 +18,8 @@ from layerloop.plan import Architecture, Plan
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+needs_native = pytest.mark.skipif(not native.available(), reason="the compiled engine is not built: no C++17 compiler")
+ENGINES = ["numpy", pytest.param("native", marks=needs_native)]
 TOLERANCE = {"float64": 1e-12, "float32": 1e-5}  # relative to the largest entry of what is compared
 ISAS = ("baseline", "v3", "v4")
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from both_engines import ENGINES
 from layerloop import load
 from layerloop.cli import main
-from layerloop.engine import native
 from layerloop.optim import RULES, SCHEDULES
 
 if TYPE_CHECKING:
@@ -68,12 +68,10 @@ def test_what_cannot_be_is_said_in_one_line(
     assert not out.exists()
 
 
-@pytest.mark.parametrize("engine", ["native", "numpy"])
+@pytest.mark.parametrize("engine", ENGINES)
 def test_as_many_threads_as_are_allowed_give_the_bits_of_one(
     engine: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if engine == "native" and not native.available():
-        pytest.skip("this installation has no compiled engine")
     monkeypatch.setenv("LAYERLOOP_ENGINE", engine)
     trained_by = []
     for threads in ([], ["--threads", "1"]):

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from both_engines import ISAS, TOLERANCE, Case, far, instructions
+from both_engines import ISAS, TOLERANCE, Case, far, instructions, needs_native
 from layerloop import Chain, Dense, Dropout, LayerNorm, Residual
 from layerloop.csr import as_csr
-from layerloop.engine import Rows, make_engine, native
+from layerloop.engine import Rows, make_engine
 from layerloop.network import layout
 from layerloop.optim import RULES, Adam, Adjusted, Descent, init
 from layerloop.plan import Plan
 
-pytestmark = pytest.mark.skipif(not native.available(), reason="the compiled engine is not built: no C++17 compiler")
+pytestmark = needs_native
 
 WIDE = (300, 200, 150, 5)  # in batches of 96 the first two layers' gradients are longer than what goes around
 AROUND = (

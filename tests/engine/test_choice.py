@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from both_engines import ISAS, TOLERANCE, Case, far, instructions
+from both_engines import ISAS, TOLERANCE, Case, far, instructions, needs_native
 from layerloop import Chain
 from layerloop.engine import ReferenceEngine, engine_name, make_engine, native
 from layerloop.errors import SettingError
@@ -15,7 +15,7 @@ from layerloop.layers import ACTIVATIONS, Dense
 from layerloop.network import make_plan
 from layerloop.plan import Architecture
 
-pytestmark = pytest.mark.skipif(not native.available(), reason="the compiled engine is not built: no C++17 compiler")
+pytestmark = needs_native
 
 # -- instruction sets, products ----------------------------------------------------------------------------------------
 

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from both_engines import ISAS, TOLERANCE, Case, far, instructions
+from both_engines import ISAS, TOLERANCE, Case, far, instructions, needs_native
 from every_layer import NETWORKS, architecture, parameters
 from every_layer import rows as layer_rows
 from every_loss import PAIRS
 from layerloop.csr import as_csr
-from layerloop.engine import Rows, make_engine, native
+from layerloop.engine import Rows, make_engine
 from layerloop.layers import ACTIVATIONS, Dense
 from layerloop.optim import RULES, Adam, Adjusted, LazyAdam, init
 from layerloop.plan import Architecture, Plan
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.skipif(not native.available(), reason="the compiled engine is not built: no C++17 compiler")
+pytestmark = needs_native
 BAD = (np.nan, np.inf, -np.inf)
 
 

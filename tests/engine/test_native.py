@@ -7,7 +7,7 @@ import ctypes
 import numpy as np
 import pytest
 
-from both_engines import TOLERANCE, Case, far
+from both_engines import TOLERANCE, Case, far, needs_native
 from every_loss import PAIRS
 from layerloop.engine import Rows, make_engine, native
 from layerloop.layers import ACTIVATIONS, Dense
@@ -15,7 +15,7 @@ from layerloop.optim import Adjusted, Cosine, FlatCos, init
 from layerloop.optim.rules import RULES, Adam, Descent, Momentum
 from layerloop.plan import HEADS, Architecture, Plan
 
-pytestmark = pytest.mark.skipif(not native.available(), reason="the compiled engine is not built: no C++17 compiler")
+pytestmark = needs_native
 
 BATCHES = (1, 7, 64, 128, 1000)
 

@@ -7,15 +7,15 @@ from itertools import product
 import numpy as np
 import pytest
 
-from both_engines import ISAS, TOLERANCE, Case, far, instructions
+from both_engines import ISAS, TOLERANCE, Case, far, instructions, needs_native
 from every_layer import NETWORKS, architecture, parameters
 from every_layer import rows as layer_rows
 from every_loss import PAIRS, last_activation, targets, weights
-from layerloop.engine import Rows, make_engine, native
+from layerloop.engine import Rows, make_engine
 from layerloop.optim import Adam
 from layerloop.plan import Plan
 
-pytestmark = pytest.mark.skipif(not native.available(), reason="the compiled engine is not built: no C++17 compiler")
+pytestmark = needs_native
 
 # Without those whose loss wants outputs that an affine layer alone does not give: positive ones, or below 1.
 OF_AFFINE = [(head, loss) for head, loss in PAIRS if last_activation(head, loss, "tanh") == "tanh"]

@@ -5,15 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from both_engines import TOLERANCE, far
+from both_engines import ENGINES, TOLERANCE, far
 from layerloop import BatchNorm, Chain, LayerNorm
-from layerloop.engine import make_engine, native
+from layerloop.engine import make_engine
 from layerloop.network import make_plan, make_rows
-
-ENGINES = [
-    "numpy",
-    pytest.param("native", marks=pytest.mark.skipif(not native.available(), reason="no C++17 compiler")),
-]
 
 
 def worked(kind: type, X: np.ndarray, y: np.ndarray, gamma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -9,7 +9,7 @@ from unittest.mock import Mock
 import numpy as np
 import pytest
 
-from both_engines import ISAS, TOLERANCE, Case, instructions
+from both_engines import ISAS, TOLERANCE, Case, instructions, needs_native
 from layerloop import Adam, Chain, DataLoader, Dense, softmax, train
 from layerloop.engine import Rows, native
 from layerloop.optim import Adjusted
@@ -18,7 +18,7 @@ from layerloop.training.callbacks import leaves_rows_alone, reads_only
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-pytestmark = pytest.mark.skipif(not native.available(), reason="the compiled engine is not built: no C++17 compiler")
+pytestmark = needs_native
 COLUMNS = 83  # no whole number of vectors
 
 

@@ -17,7 +17,7 @@ import pytest
 from joblib import Parallel, delayed
 from threadpoolctl import threadpool_info
 
-from both_engines import ISAS, Case, instructions
+from both_engines import ISAS, Case, instructions, needs_native
 from every_layer import NETWORKS, architecture, parameters
 from every_layer import rows as layer_rows
 from every_loss import weights
@@ -31,7 +31,7 @@ from layerloop.plan import Plan
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-pytestmark = pytest.mark.skipif(not native.available(), reason="the compiled engine is not built: no C++17 compiler")
+pytestmark = needs_native
 WORKERS = range(1, 9)
 
 # -- the same bits -----------------------------------------------------------------------------------------------------

@@ -7,8 +7,9 @@ from itertools import product
 import numpy as np
 import pytest
 
+from both_engines import needs_native
 from every_layer import NETWORKS, architecture, parameters, rows
-from layerloop.engine import ReferenceEngine, Rows, make_engine, native
+from layerloop.engine import ReferenceEngine, Rows, make_engine
 from layerloop.layers import LAYERS
 from layerloop.plan import Plan
 
@@ -54,7 +55,7 @@ def far(got: np.ndarray | float, expected: np.ndarray | float) -> float:
     return float(difference / max(np.abs(expected).max(initial=0.0), np.finfo(float).tiny))
 
 
-@pytest.mark.skipif(not native.available(), reason="the compiled engine is not built: no C++17 compiler")
+@needs_native
 @pytest.mark.parametrize("dtype", TOLERANCE)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_the_compiled_engine_computes_the_same(name: str, dtype: str) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from both_engines import Case
+from both_engines import Case, needs_native
 from layerloop import Chain, DataLoader, Dense, Scale, softmax, train
 from layerloop.csr import Csr
 from layerloop.engine import make_engine, native
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-pytestmark = pytest.mark.skipif(not native.available(), reason="the compiled engine is not built: no C++17 compiler")
+pytestmark = needs_native
 
 
 def run(program: str, **environment: str) -> subprocess.CompletedProcess[str]:

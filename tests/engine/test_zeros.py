@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from both_engines import ISAS, TOLERANCE, Case, far, instructions
-from layerloop.engine import Rows, make_engine, native
+from both_engines import ISAS, TOLERANCE, Case, far, instructions, needs_native
+from layerloop.engine import Rows, make_engine
 from layerloop.optim import Adam
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = pytest.mark.skipif(not native.available(), reason="the compiled engine is not built: no C++17 compiler")
+pytestmark = needs_native
 WIDTHS = (1, 3, 8, 16, 21, 32, 64, 100)  # less than a vector, whole vectors, more than one stretch of them
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from both_engines import needs_native
 from layerloop import Chain, DataLoader, Dense, LazyAdam, softmax, train
 from layerloop.csr import as_csr
 from layerloop.engine import Rows, native
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from layerloop.optim.state import State
 
 D = 2000
-needs_native = pytest.mark.skipif(not native.available(), reason="the compiled engine is not built: no C++17 compiler")
 
 
 def texts(n: int = 64, d: int = D, *, at: int = 0) -> tuple[sparse.csr_array, np.ndarray]:

@@ -16,8 +16,8 @@ import pytest
 from threadpoolctl import threadpool_info
 
 import layerloop.training.loop
+from both_engines import ENGINES
 from layerloop.data.batches import DataLoader, ncycle
-from layerloop.engine import native
 from layerloop.errors import (
     DivergenceError,
     InputError,
@@ -350,13 +350,11 @@ def test_after_ctrl_c_training_goes_on_where_it_was(one_step_stretches: None) ->
     np.testing.assert_array_equal(a.flat, b.flat)
 
 
-@pytest.mark.parametrize("engine", ["native", "numpy"])
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("rule", [Adam(1e-3), NAdam(1e-3)])
 def test_after_ctrl_c_at_any_moment_network_and_state_are_of_the_same_step(
     engine: str, rule: Rule, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if engine == "native" and not native.available():
-        pytest.skip("this installation has no compiled engine")
     monkeypatch.setenv("LAYERLOOP_ENGINE", engine)
     rng = np.random.default_rng(0)
     rows, labels = rng.normal(size=(500, 60)), rng.integers(3, size=500)
