@@ -5,8 +5,9 @@
 
 Times are of whole calls to train. t(sgemm) is the bound: the float32 products of the same steps (forward, weight
 gradients, input gradients from layer 2 on) on layerloop's own BLAS, called from compiled code with operands that stay
-in the cache, in the fastest of three ways: one thread, two threads, the batch halved over two workers. A library
-that is not installed is left out, and named. docs/benchmarks.md says what each row is.
+in the cache, in the fastest of three ways: one thread, two threads, the batch halved over two workers. The bound,
+layerloop and JAX, of which some percent are asked, take several turns in a round, all others one. A library that is
+not installed is left out, and named. docs/benchmarks.md says what each row is.
 """
 
 from __future__ import annotations
@@ -31,8 +32,16 @@ if TYPE_CHECKING:
 
     Times = dict[str, list[float]]
 
-WAYS = {"one thread": (1, False), "two threads": (2, False), "halved over two workers": (1, True)}
+WAYS = {
+    "t(sgemm), one thread": (1, False),
+    "t(sgemm), two threads": (2, False),
+    "t(sgemm), halved over two workers": (1, True),
+}
 BUSY = "layerloop, one core busy"
+CLOSE = ("layerloop", JAX)  # and the bound
+TURNS = (
+    4  # of these in a round: of single ones the medians of five rounds moved by a tenth on a machine that others use
+)
 
 
 def main() -> None:
@@ -50,7 +59,7 @@ def main() -> None:
         if given.works and "-".join(map(str, work.widths)) not in given.works:
             continue
         chosen = small(work) if given.small else work
-        found = measured(chosen, given.runs)
+        found = measured(chosen, given.runs, 1 if given.small else TURNS)
         print(text_of(chosen, found), file=out, flush=True)
         rows += found
     if not given.works:
@@ -64,20 +73,25 @@ def main() -> None:
 # -- measuring ---------------------------------------------------------------------------------------------------------
 
 
-def measured(work: Work, runs: int) -> list[dict[str, Any]]:
+def measured(work: Work, runs: int, turns: int) -> list[dict[str, Any]]:
     """Return one row for everyone: median, least and most seconds, and of how many t(sgemm)."""
     everyone = contestants(work)
     compiling = compile_seconds(everyone[JAX]) if JAX in everyone else None
     for fresh in everyone.values():
         fresh()(1)  # warm: threads, caches and what a library loads at first use
-    seconds: Times = {}
+    ways = WAYS if native.available() else {}
+    seconds: Times = {name: [] for name in (*ways, *everyone, BUSY)}
     for _ in range(runs):
-        for way, took in products(work).items():
-            seconds.setdefault(f"t(sgemm), {way}", []).append(took)
+        for _ in range(turns):
+            for way in ways:
+                seconds[way].append(products(work, way))
+            for name in filter(everyone.get, CLOSE):
+                seconds[name].append(timed(work, name, everyone[name]()))
         for name, fresh in everyone.items():
-            seconds.setdefault(name, []).append(timed(work, name, fresh()))
+            if name not in CLOSE:
+                seconds[name].append(timed(work, name, fresh()))
         with busy_process():
-            seconds.setdefault(BUSY, []).append(timed(work, BUSY, everyone["layerloop"]()))
+            seconds[BUSY].append(timed(work, BUSY, everyone["layerloop"]()))
     return rows_of(work, seconds, compiling)
 
 
@@ -88,15 +102,11 @@ def timed(work: Work, name: str, run: Callable[[int], object]) -> float:
     return (time.perf_counter() - begun) * work.epochs / epochs
 
 
-def products(work: Work) -> dict[str, float]:
-    """Return t(sgemm) in each of the three ways, from a quarter of the steps."""
-    if not native.available():
-        return {}
+def products(work: Work, way: str) -> float:
+    """Return t(sgemm) in one of the three ways, from a quarter of the steps."""
+    threads, halved = WAYS[way]
     steps = max(int(work.steps / 4), 1)
-    return {
-        way: native.products_bound(work.widths, work.batch, steps, threads, halved=halved) * work.steps / steps
-        for way, (threads, halved) in WAYS.items()
-    }
+    return native.products_bound(work.widths, work.batch, steps, threads, halved=halved) * work.steps / steps
 
 
 @contextmanager
@@ -114,7 +124,7 @@ def busy_process() -> Iterator[None]:
 
 def rows_of(work: Work, seconds: Times, compiling: float | None) -> list[dict[str, Any]]:
     medians = {name: statistics.median(times) for name, times in seconds.items()}
-    bound = min((value for name, value in medians.items() if name.startswith("t(sgemm)")), default=None)
+    bound = min((medians[way] for way in WAYS if way in medians), default=None)
     rows = []
     for name, times in seconds.items():
         row = {"work": work.name, "name": name, "median": medians[name], "least": min(times), "most": max(times)}
