@@ -5,7 +5,7 @@ than of 19,000; "among" are the rows of the 19,000 with their columns strewn ove
 this one process, the lazy rule, of which some percent are asked, several times in a round. Times are of whole calls
 on a network that is already made, for one pass: `partial_fit` of scikit-learn's MLPClassifier, and `train` over
 several passes divided by their number. "step" is what is left of such a call without its start: the passes behind the
-first, each by itself, in microseconds for one step.
+first, in microseconds for one step; how many times as long one takes as another is the median of the turns' ratios.
 
     python benchmarks/sparse.py [--runs 5] [--passes 2] [--json] [--small]
 """
@@ -124,7 +124,7 @@ def layerloop_run(rows: Rows, rule: Rule, passes: int, name: str, seconds: Times
         train(m, loader, optimizer=rule, epochs=passes + 1, callbacks=ended)
         took = time.perf_counter() - begun
         seconds.setdefault(name, []).append(took / (passes + 1))
-        seconds.setdefault(f"{name}, us a step", []).extend(1e6 * np.diff(ends) / len(loader))
+        seconds.setdefault(f"{name}, us a step", []).append(1e6 * np.diff(ends).mean() / len(loader))
 
     return run
 
@@ -138,10 +138,11 @@ def report(seconds: Times, sets: dict[str, Rows], *, as_json: bool) -> None:
     for row in rows:
         if "step" not in row["name"]:
             row["times_as_fast"] = peer / row["median"]
-    narrow, *others = (statistics.median(seconds[f"{LAZY}, {name}, us a step"]) for name in sets)
-    first, *names = sets
-    for name, step in zip(names, others, strict=True):
-        rows.append({"name": f"LazyAdam's step, {name}, over that of {first}", "median": step / narrow})
+    first, *others = sets
+    steps = {name: np.array(seconds[f"{LAZY}, {name}, us a step"]) for name in sets}
+    for name in others:
+        ratio = float(np.median(steps[name] / steps[first]))
+        rows.append({"name": f"LazyAdam's step, {name}, over that of {first}", "median": ratio})
     out = sys.stderr if as_json else sys.stdout
     for name, (X, _) in sets.items():
         print(f"{X.shape[0]:,} x {name}: {X.nnz / X.shape[0]:.2f} entries a row", file=out)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,17 +18,14 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from layerloop import load, save
+from houses import FAST, houses
 from layerloop.engine import engine_name
-from layerloop.errors import InputError, LabelError, ModelFileError, SettingError, UnknownNameError
+from layerloop.errors import InputError, LabelError, SettingError, UnknownNameError
 from layerloop.estimators import TabularClassifier, TabularRegressor
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from layerloop.estimators.table_training import Epoch
 
-FAST: dict[str, Any] = {"epochs": 4, "n_members": 2, "random_state": 0}
 UNEQUAL = (
     "networks are trained on batches, and on folds: a row of weight 2 meets other rows than two rows of weight 1 do; "
     "how close both come is tested below"
@@ -52,24 +48,6 @@ def test_scikit_learn_checks(estimator: Any, check: Any) -> None:
     if check.func.__name__ == "check_methods_sample_order_invariance" and engine_name() == "numpy":
         pytest.skip(BY_PLACE)
     check(estimator)
-
-
-def houses(n: int = 300, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray]:
-    """Numbers, categories few and many, flags, dates, gaps, a constant, an identifier, and text; with prices."""
-    rng = np.random.default_rng(seed)
-    town = rng.choice(["Ulm", "Aue", "Hof"], n)
-    area = rng.gamma(5, 20, n)
-    table = pd.DataFrame({
-        "area": np.where(rng.random(n) < 0.02, np.nan, area),
-        "town": town,
-        "street": rng.choice([f"street {i}" for i in range(12)], n),
-        "garden": rng.random(n) < 0.5,
-        "sold": np.datetime64("2024-01-01") + rng.integers(0, 700, n).astype("timedelta64[D]"),
-        "constant": 1.0,
-        "key": [f"k{i}" for i in range(n)],
-    })  # fmt: skip
-    price = 1e6 + 3000 * area + 1e5 * (town == "Ulm") + rng.normal(0, 5e3, n)
-    return table, price
 
 
 def test_a_table_of_everything_gives_a_model_that_is_better_than_the_mean() -> None:
@@ -282,47 +260,6 @@ def test_every_metric_of_values_can_choose_the_epoch(metric: str) -> None:
     assert model.recipe_.loss == ("mae" if metric == "mae" else "mse")
 
 
-# -- kept in a file ----------------------------------------------------------------------------------------------------
-
-
-def test_a_model_comes_back_from_its_file(tmp_path: Path) -> None:
-    X, y = houses(120)
-    regressor = TabularRegressor(interval=0.8, **FAST).fit(X, y)
-    back = load(save(regressor, tmp_path / "m.safetensors"))
-    assert back.predict(X).tobytes() == regressor.predict(X).tobytes()
-    assert back.predict_interval(X).tobytes() == regressor.predict_interval(X).tobytes()
-    assert back.get_params() == regressor.get_params()
-    assert (back.columns_, back.figures_) == (regressor.columns_, regressor.figures_)
-
-
-@pytest.mark.parametrize("names", [[0, 1, 2], ["a", "b", "c"], [2.0, 3.0, 4.0], [-1, 0, 10**12]])
-def test_classes_of_every_kind_come_back(tmp_path: Path, names: list[Any]) -> None:
-    X, codes = load_iris(return_X_y=True)
-    y = np.array(names)[codes]
-    model = TabularClassifier(**FAST).fit(X, y)
-    back = load(save(model, tmp_path / "m.safetensors"))
-    assert back.classes_.tolist() == names
-    assert back.classes_.dtype == model.classes_.dtype
-    assert back.predict_proba(X).tobytes() == model.predict_proba(X).tobytes()
-
-
-def test_a_file_of_a_foreign_kind_is_refused(tmp_path: Path) -> None:
-    from layerloop.files import Bundle, save_bundle
-
-    X, y = load_iris(return_X_y=True)
-    model = TabularClassifier(**FAST).fit(X, y)
-    path = save_bundle(Bundle("tabular_clasifier", model.networks_, {}), tmp_path / "m.safetensors")
-    with pytest.raises(ModelFileError, match="Did you mean 'tabular_classifier'"):
-        load(path)
-
-
-def test_what_cannot_be_saved_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="got StandardScaler"):
-        save(StandardScaler(), tmp_path / "m.safetensors")
-    with pytest.raises(ValueError, match="not fitted"):
-        save(TabularClassifier(), tmp_path / "m.safetensors")
-
-
 # -- with scikit-learn's tools -----------------------------------------------------------------------------------------
 
 
@@ -406,20 +343,6 @@ def test_accepted(case: str) -> None:
     if isinstance(X, np.ndarray):
         X.setflags(write=False)
     assert TabularClassifier(**FAST).fit(X, y).predict_proba(X).shape == (4, 2)
-
-
-def test_a_file_of_another_version_is_read_without_the_settings_that_this_one_does_not_know() -> None:
-    X, y = houses(40)
-    model = TabularRegressor(**FAST, recipe={"widths": (16,)}).fit(X, y)
-    bundle = model.to_bundle()
-    recipe = {**bundle.settings["recipe"], "a setting of tomorrow": [1, 2]}
-    del recipe["patience"]  # and an older one may lack some
-    params = {**bundle.settings["params"], "a parameter of tomorrow": 3}
-    other = replace(bundle, settings={**bundle.settings, "recipe": recipe, "params": params})
-    again = TabularRegressor.from_bundle(other)
-    np.testing.assert_array_equal(again.predict(X), model.predict(X))
-    assert (again.recipe_, again.get_params()) == (model.recipe_, model.get_params())
-    assert again.to_bundle().settings["recipe"] == bundle.settings["recipe"]
 
 
 def test_a_setting_that_a_user_gives_is_still_looked_up() -> None:

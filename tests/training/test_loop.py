@@ -1,4 +1,4 @@
-"""The training loop: ten golden losses, exact continuation, figures that mean what they say, and a clean way down."""
+"""The training loop: ten golden losses, exact continuation, figures that mean what they say, and callbacks."""
 
 from __future__ import annotations
 
@@ -9,52 +9,20 @@ import subprocess
 import sys
 import threading
 from itertools import count
-from typing import Any
 
 import numpy as np
 import pytest
 from threadpoolctl import threadpool_info
 
-import layerloop.training.loop
 from both_engines import ENGINES
 from layerloop.data.batches import DataLoader, ncycle
-from layerloop.errors import (
-    DivergenceError,
-    InputError,
-    LabelError,
-    LayerloopError,
-    NetworkError,
-    NonFiniteInputError,
-    SettingError,
-    ShapeError,
-    UnknownNameError,
-)
 from layerloop.layers import BatchNorm, Dense
 from layerloop.network import Chain, evaluate, make_plan, make_rows, params, setup, update, value_and_gradient
 from layerloop.optim import RULES, Adam, Descent, NAdam, Rule, rule_named
 from layerloop.preprocessing import Inputs
 from layerloop.training import History, Progress, Stop, train
-from layerloop.vocabulary import crossentropy, mse, softmax, tanh
-
-N, D, H, K = 11, 5, 4, 3
-X = np.cos(0.7 * np.arange(N * D).reshape(N, D))
-Y = (X[:, 0] > 0).astype(int) + (X[:, 1] > 0)
-
-
-def network(dtype: str = "float64") -> Chain:
-    """A network whose weights are a formula, so that no generator stands between it and its numbers."""
-    m = Chain(Dense(D, H, tanh), Dense(H, K), softmax, dtype=dtype)
-    m.flat[...] = 0.5 * np.sin(np.arange(1, m.flat.size + 1))
-    return m
-
-
-def loader(**settings: object) -> DataLoader:
-    return DataLoader((X, Y), **{"batchsize": 4, "seed": 3, **settings})  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def one_step_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layerloop.training.loop, "STRETCH", 0)
+from layerloop.vocabulary import crossentropy, softmax
+from small_run import D, N, X, Y, loader, network
 
 
 def explicit(m: Chain, data: DataLoader, rule: Rule, epochs: int, loss: object = crossentropy) -> list[float]:
@@ -400,206 +368,11 @@ def test_threads_of_blas_are_set_for_the_run_only() -> None:
     assert threads() == before
 
 
-# -- divergence -----------------------------------------------------------------------------------------------------
-
-
-def until_it_breaks(m: Chain, data: DataLoader, rule: Rule, loss: object) -> tuple[int, int, np.ndarray]:
-    """The loop written out: where it stops being finite, and the parameters before the last update that was made."""
-    state, kept = setup(rule, m), m.flat.copy()
-    for epoch in count(1):
-        for step, (x, y) in enumerate(data, start=1):
-            value, gradient = value_and_gradient(m, x, y, loss)  # type: ignore[arg-type]
-            if not np.isfinite(value):
-                return epoch, step, kept
-            kept = m.flat.copy()
-            with np.errstate(all="ignore"):
-                update(m, gradient, state)
-            if not np.isfinite(m.flat).all():
-                return epoch, step, kept
-    raise AssertionError
-
-
-def line(dtype: str = "float64") -> Chain:
-    m = Chain(Dense(D, 1), dtype=dtype)
-    m.flat[...] = 0.1
-    return m
-
-
-VALUES = X.sum(axis=1)
-# A loss that stays finite while its gradient drives the parameters over the edge of the numbers.
-CALM = (lambda P, y: 1.0, lambda P, y: np.ones_like(P) / len(P))
-
-
-@pytest.mark.parametrize("stretch", [0, 0.05, 10])
-@pytest.mark.parametrize(
-    ("rule", "loss", "dtype"),
-    [
-        (Descent(3.0), mse, "float64"),
-        (Descent(30.0), mse, "float32"),
-        (Descent(1e100), mse, "float64"),
-        (rule_named("momentum", rate=5.0), mse, "float64"),
-        (Descent(1e307), CALM, "float64"),
-        (Adam(1e307), CALM, "float64"),
-        (Descent(1e38), CALM, "float32"),
-    ],
-    ids=lambda value: "calm" if value is CALM else str(value),
-)
-def test_an_exploding_run_says_where_and_keeps_the_last_finite_parameters(
-    stretch: float, rule: Rule, loss: object, dtype: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(layerloop.training.loop, "STRETCH", stretch)
-
-    def data() -> DataLoader:
-        return DataLoader((X, VALUES), 1, seed=3)
-
-    epoch, step, kept = until_it_breaks(line(dtype), data(), rule, loss)
-    m = line(dtype)
-    with pytest.raises(
-        DivergenceError, match=f"in epoch {epoch}, step {step}; the rate .* is likely too high"
-    ) as caught:
-        train(m, data(), loss, rule, epochs=1000)  # type: ignore[arg-type]
-    assert (caught.value.epoch, caught.value.step) == (epoch, step)
-    assert np.isfinite(m.flat).all()
-    np.testing.assert_array_equal(m.flat, kept)
-    assert (epoch, step) != (1, 1)
-    assert loss is not CALM or step not in (1, 11), "a parameter is to overflow in the middle of a stretch"
-
-
-@pytest.mark.parametrize("wrong", [np.nan, np.inf])
-def test_rows_spoilt_after_the_loader_has_looked_are_named_and_the_network_kept(wrong: float) -> None:
-    rows = np.ones((6, 2), np.float32)
-    loader = DataLoader((rows, np.zeros(6)), batchsize=2)
-    rows[4, 1] = wrong
-    m = Chain(Dense(2, 3, "relu"), Dense(3, 1))
-    with pytest.raises(NonFiniteInputError, match="row 4, column 1"):
-        train(m, loader, mse, epochs=3)
-    assert np.isfinite(m.flat).all()
-
-
-def test_the_cases_of_divergence_fail_at_the_beginning_and_the_end_of_a_pass_and_within() -> None:
-    found = {until_it_breaks(line(), DataLoader((X, VALUES), 4, seed=s), Descent(3.0), mse)[1] for s in range(6)}
-    assert found == {1, 2, 3}
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_a_failure_at_any_step_of_a_pass_is_undone(seed: int, one_step_stretches: None) -> None:
-    epoch, step, kept = until_it_breaks(line(), DataLoader((X, VALUES), 4, seed=seed), Descent(3.0), mse)
-    m = line()
-    with pytest.raises(DivergenceError) as caught:
-        train(m, DataLoader((X, VALUES), 4, seed=seed), mse, Descent(3.0), epochs=1000)
-    assert (caught.value.epoch, caught.value.step) == (epoch, step)
-    np.testing.assert_array_equal(m.flat, kept)
-
-
-def test_a_failure_on_the_very_first_step_leaves_the_network_as_it_was() -> None:
-    m = line()
-    with pytest.raises(DivergenceError, match="in epoch 1, step 1") as caught:
-        train(m, DataLoader((X, VALUES * 1e200), 4), mse, Descent(0.1))
-    assert (caught.value.epoch, caught.value.step) == (1, 1)
-    np.testing.assert_array_equal(m.flat, line().flat)
-
-
-def test_a_forgotten_softmax_is_found_before_the_first_step() -> None:
-    m = Chain(Dense(D, K))
-    before = m.flat.copy()
-    with pytest.raises(NetworkError, match="this chain has no softmax: add one, or use logitcrossentropy"):
-        train(m, loader(), epochs=10)
-    np.testing.assert_array_equal(m.flat, before)
-
-
-def test_parameters_that_are_not_finite_are_found_before_the_first_step() -> None:
-    m = network()
-    m.flat[3] = np.nan
-    with pytest.raises(NetworkError, match="already holds parameters that are not finite"):
-        train(m, loader())
-
-
 def test_an_optimiser_may_be_named() -> None:
     a, b = network(), network()
     train(a, loader(), optimizer="adam")
     train(b, loader(), optimizer=Adam())
     np.testing.assert_array_equal(a.flat, b.flat)
-
-
-def test_an_epsilon_of_0_is_named_as_the_likely_cause() -> None:
-    m = network()
-    with pytest.raises(DivergenceError, match="with epsilon=0 a gradient of 0 is divided by 0"):
-        train(m, DataLoader((np.zeros_like(X), Y)), optimizer=Adam(0.1, epsilon=0))
-    assert np.isfinite(m.flat).all()
-    with pytest.raises(DivergenceError, match="it was so before the first update"):
-        train(line(), DataLoader((X * 1e200, VALUES)), mse, optimizer=Adam(0.1, epsilon=0))
-
-
-def test_large_inputs_are_named_as_the_likely_cause() -> None:
-    with pytest.raises(DivergenceError, match=r"inputs reach 1e\+06: scale them to about 1"):
-        train(line(), DataLoader((X * 0 + 1e6, VALUES), 4), mse, Descent(1.0), epochs=1000)
-
-
-# -- what is refused, before anything is done -------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("settings", "kind", "message"),
-    [
-        ({"epochs": -1}, SettingError, "epochs must be a whole number of at least 0, got -1"),
-        ({"epochs": 1.5}, SettingError, "epochs must be a whole number of at least 0, got 1.5"),
-        ({"optimizer": Adam}, SettingError, r"a rule such as Adam\(1e-3\), got the class Adam"),
-        ({"optimizer": "adm"}, UnknownNameError, "Did you mean 'adam'"),
-        ({"loss": "crosentropy"}, UnknownNameError, "unknown loss 'crosentropy'. Did you mean 'crossentropy'"),
-        ({"loss": "logitcrossentropy"}, NetworkError, "use crossentropy"),
-        ({"loss": mse}, ShapeError, r"y must be \(11, 3\), got \(11,\); onehotbatch"),
-        ({"data": [(X, Y)]}, InputError, r"train goes over DataLoader\(\(X, y\)\), or ncycle of one"),
-        ({"data": DataLoader(X)}, InputError, r"train goes over DataLoader\(\(X, y\)\)"),
-        ({"data": DataLoader((X[:, :4], Y))}, ShapeError, "the network takes 5 numbers per sample"),
-        ({"data": DataLoader((X, Y + 1))}, LabelError, "y holds class 3, but the network has 3 outputs"),
-        ({"data": DataLoader((X * 1e300, Y))}, NonFiniteInputError, "too large for float32"),
-        ({"validation": (X[:, :4], Y)}, ShapeError, "the network takes 5 numbers per sample"),
-        ({"validation": (X, Y + 1)}, LabelError, "y holds class 3"),
-        ({"validation": (X[:0], Y[:0])}, ShapeError, "X has no rows"),
-        ({"validation": {"test": (X, Y[:3])}}, ShapeError, "11 rows of X want as many targets"),
-        ({"validation": 0}, InputError, r"to watch as 'validation' must be a tuple \(X, y\), got a int"),
-        ({"validation": ()}, InputError, "got a tuple of 0"),
-        ({"optimizer": 0}, SettingError, r"a rule such as Adam\(1e-3\), got 0"),
-        ({"state": {}}, SettingError, "state is history.state of an earlier call, or None; got a dict"),
-        ({"state": History()}, SettingError, "got a History"),
-        ({"callbacks": [3]}, SettingError, "a callback is a function, got 3"),
-        ({"callbacks": 3}, SettingError, "callbacks are a function or a sequence of functions, got 3"),
-        ({"callbacks": [lambda a, b: None]}, SettingError, "a callback takes the progress or nothing"),
-        ({"threads": 0}, SettingError, "threads must be a whole number of at least 1"),
-    ],
-)
-def test_a_wrong_call_is_refused_before_the_first_step(
-    settings: dict[str, object], kind: type[Exception], message: str
-) -> None:
-    m = network("float32")
-    with pytest.raises(kind, match=message):
-        train(m, **{"data": loader(), **settings})  # type: ignore[arg-type]
-    np.testing.assert_array_equal(m.flat, network("float32").flat)
-
-
-@pytest.mark.parametrize("wrong", [{"callbacks": 5}, {"validation": 5}, {"epochs": -1}, {"state": 5}])
-def test_a_refused_call_leaves_the_scale_of_bytes_to_the_next(wrong: dict[str, Any]) -> None:
-    m, pictures = Chain(Dense(3, 2), softmax), np.ones((3, 3), np.uint8)
-    with pytest.raises(LayerloopError):
-        train(m, DataLoader((pictures, [0, 1, 1]), scale=1 / 255), **wrong)
-    train(m, DataLoader((pictures, [0, 1, 1]), scale=1 / 128))
-
-
-def test_what_has_nothing_to_train_is_refused() -> None:
-    with pytest.raises(SettingError, match="this chain has no parameters to train"):
-        train(network()[-1:], DataLoader((X[:, :3], Y)))
-    with pytest.raises(InputError, match="must be a Chain, got str"):
-        train("m", loader())  # type: ignore[arg-type]
-
-
-def test_a_state_of_another_network_or_rule_is_refused() -> None:
-    state = train(network(), loader()).state
-    with pytest.raises(SettingError, match="does not serve"):
-        train(line(), DataLoader((X, VALUES)), mse, state=state)
-    with pytest.raises(SettingError, match="does not serve"):
-        train(network(), loader(), optimizer=Descent(0.1), state=state)
-    with pytest.raises(SettingError, match="does not serve"):
-        train(network("float32"), loader(), state=state)
 
 
 def test_one_callback_needs_no_list() -> None:
@@ -614,25 +387,3 @@ def test_a_column_of_class_indices_serves_as_indices() -> None:
     train(m, DataLoader((np.eye(3), np.array([[0], [1], [1]]))), epochs=2)
     train(n, DataLoader((np.eye(3), [0, 1, 1])), epochs=2)
     np.testing.assert_array_equal(m.flat, n.flat)
-
-
-def test_another_scale_than_the_networks_is_refused_and_nothing_changes() -> None:
-    X = np.arange(6, dtype=np.uint8).reshape(2, 3)
-    m = Chain(Dense(3, 2), softmax)
-    train(m, DataLoader((X, [0, 1]), scale=0.5))
-    with pytest.raises(InputError, match=r"at scale 0\.5, the loader gives them at 0\.25"):
-        train(m, DataLoader((X, [0, 1]), scale=0.25))
-    assert m.inputs.scale == 0.5
-
-
-def test_a_failed_check_leaves_the_inputs_as_they_were() -> None:
-    m = Chain(Dense(3, 2), softmax)
-    with pytest.raises(LayerloopError):
-        train(m, DataLoader((np.zeros((2, 3), np.uint8), [0, 7]), scale=0.5))
-    assert m.inputs.scale is None
-
-
-def test_the_first_loss_that_is_not_finite_does_not_blame_the_rate() -> None:
-    m = Chain(Dense(2, 1))
-    with pytest.raises(DivergenceError, match="before the first update"):
-        train(m, DataLoader((np.full((2, 2), 1e30), [1.0, 2.0])), loss=mse)
