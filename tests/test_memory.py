@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from layerloop import Adam, Chain, Dense, load, memory, save, softmax
+from layerloop import Adam, Adjusted, Chain, Dense, load, memory, save, softmax
 from layerloop.estimators.mlp_network import packed
 from layerloop.memory import LINE, aligned_copy, aligned_zeros, memory_limit, same_bits
-from layerloop.optim import init
+from layerloop.optim import LazyAdam, Momentum, init
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,10 +61,21 @@ def test_more_than_there_is_is_refused_before_it_is_touched(monkeypatch: pytest.
     monkeypatch.setattr(memory, "LARGE", 1000)
     monkeypatch.setattr(memory, "memory_limit", lambda: 4000)
     assert len(aligned_zeros(1000, "float32")) == 1000
-    with pytest.raises(MemoryError, match=r"1,001 numbers of float32 take 4e-06 GB, and this process may have 4e-06"):
+    with pytest.raises(MemoryError, match="1,001 numbers of float32 would take 4e-06 GB, and this process may"):
         aligned_zeros(1001, "float32")
     with pytest.raises(MemoryError):
         Chain(Dense(2000, 1))
+
+
+def test_vectors_of_a_rule_that_do_not_fit_beside_the_parameters_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "LARGE", 1000)
+    monkeypatch.setattr(memory, "memory_limit", lambda: 11_000)
+    w = np.zeros(1000, "float32")  # with Adam's two vectors 12,000 bytes
+    for rule in (Adam(1e-3), Adjusted(Adam(1e-3), decay=0.1)):
+        with pytest.raises(MemoryError, match="the 1,000 parameters with the 2 numbers that the optimizer"):
+            init(rule, w)
+    assert len(init(Momentum(1e-3), w).slots) == 1
+    assert len(init(LazyAdam(1e-3), w).slots) == 2
 
 
 def test_the_least_limit_of_machine_and_groups_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

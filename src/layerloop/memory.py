@@ -41,13 +41,28 @@ def memory_limit(proc: Path = PROC, cgroups: Path = CGROUPS) -> float:
     return min((limit for limit in found if limit > 0), default=math.inf)
 
 
+def check_memory(need: int, what: str) -> None:
+    """Raise MemoryError for more bytes than there are.
+
+    A system may hand out addresses for them all the same, and end the process when they are used.
+
+    Examples
+    --------
+    >>> check_memory(1000, "a picture")
+    """
+    if need > LARGE and need > memory_limit():
+        raise MemoryError(
+            f"{what} would take {need / 1e9:.3g} GB, and this process may have {memory_limit() / 1e9:.3g}"
+        )
+
+
 def aligned_zeros(size: int, dtype: DTypeLike) -> NDArray[Any]:
     """Return a vector of zeros that begins on a cache line: memory that is not there before it is used.
 
     Raises
     ------
     MemoryError
-        More than there is: a system may hand out addresses for it all the same, and end the process when they are used.
+        More than there is.
 
     Examples
     --------
@@ -56,11 +71,7 @@ def aligned_zeros(size: int, dtype: DTypeLike) -> NDArray[Any]:
     (array([0., 0., 0.], dtype=float32), 0)
     """
     kind = np.dtype(dtype)
-    need = size * kind.itemsize
-    if need > LARGE and need > memory_limit():
-        raise MemoryError(
-            f"{size:,} numbers of {kind} take {need / 1e9:.3g} GB, and this process may have {memory_limit() / 1e9:.3g}"
-        )
+    check_memory(size * kind.itemsize, f"{size:,} numbers of {kind}")
     room = np.zeros(size * kind.itemsize + LINE, np.uint8)
     start = -room.ctypes.data % LINE
     return room[start : start + size * kind.itemsize].view(kind)

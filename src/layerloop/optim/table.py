@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from layerloop.errors import SettingError, UnknownNameError, look_up
-from layerloop.memory import aligned_zeros
+from layerloop.memory import aligned_zeros, check_memory
 from layerloop.optim.adjusted import Adjusted
 from layerloop.optim.compact import CompactSlots, held
 from layerloop.optim.rate import check_settled, settle_rate, value_at, values
@@ -40,9 +40,14 @@ def init(rule: Rule, w: Vector, layout: Layout = ()) -> State:
     ------
     SettingError
         When `rule` is no rule, such as the class Adam instead of Adam(1e-3), or does not know how many steps there are.
+    MemoryError
+        When the vectors and w together are larger than the memory that this process may have.
     """
     check_rule(rule)
     _check_settled(rule)
+    if not isinstance(rule, LazyAdam):  # whose vectors take no memory where no step comes
+        what = f"the {len(w):,} parameters with the {rule.slots} numbers that the optimizer keeps for each"
+        check_memory((1 + rule.slots) * w.nbytes, what)
     slots, rows = tuple(aligned_zeros(len(w), w.dtype) for _ in range(rule.slots)), _rows(rule, w, layout)
     compact = CompactSlots(slots, rows, zero=True) if isinstance(rule, LazyAdam) else slots
     return State(rule, 0, compact, _scratch(rule, w), parts=_parts(rule, w, layout), rows=rows)
