@@ -6,8 +6,9 @@
 Times are of whole calls to train. t(sgemm) is the bound: the float32 products of the same steps (forward, weight
 gradients, input gradients from layer 2 on) on layerloop's own BLAS, called from compiled code with operands that stay
 in the cache, in the fastest of three ways: one thread, two threads, the batch halved over two workers. The bound,
-layerloop and JAX, of which some percent are asked, take several turns in a round, all others one. A library that is
-not installed is left out, and named. docs/benchmarks.md says what each row is.
+layerloop and JAX, of which some percent are asked, take several turns in a round, all others one; everyone begins on a
+machine that is at rest. A library that is not installed is left out, and named. docs/benchmarks.md says what each
+row is.
 """
 
 from __future__ import annotations
@@ -39,9 +40,8 @@ WAYS = {
 }
 BUSY = "layerloop, one core busy"
 CLOSE = ("layerloop", JAX)  # and the bound
-TURNS = (
-    4  # of these in a round: of single ones the medians of five rounds moved by a tenth on a machine that others use
-)
+TURNS = 4  # of these in a round: with one, ratios move by a tenth from run to run where others use the machine
+PAUSE = 0.15  # seconds before each: threads of a BLAS or a library that wait actively have gone to sleep then
 
 
 def main() -> None:
@@ -97,6 +97,7 @@ def measured(work: Work, runs: int, turns: int) -> list[dict[str, Any]]:
 
 def timed(work: Work, name: str, run: Callable[[int], object]) -> float:
     epochs = work.epochs if name.startswith("layerloop") else max(work.epochs // work.slow, 1)
+    time.sleep(PAUSE)
     begun = time.perf_counter()
     run(epochs)
     return (time.perf_counter() - begun) * work.epochs / epochs
@@ -106,6 +107,7 @@ def products(work: Work, way: str) -> float:
     """Return t(sgemm) in one of the three ways, from a quarter of the steps."""
     threads, halved = WAYS[way]
     steps = max(int(work.steps / 4), 1)
+    time.sleep(PAUSE)
     return native.products_bound(work.widths, work.batch, steps, threads, halved=halved) * work.steps / steps
 
 

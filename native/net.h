@@ -137,7 +137,7 @@ inline size_t piece_count(size_t n, const Net &net) {
     if (net.one_piece) return 1;
     size_t size = net.size * net.members, summed = size;
     for (const Layer &layer : net.layers) summed -= goes_by_rows(layer, n) ? layer.n_in * layer.n_out : 0;
-    constexpr size_t WORTH = 400000;  // multiply-adds that take longer than handing them to another thread
+    constexpr size_t WORTH = 350000;  // multiply-adds that take longer than handing them to another thread
     size_t least = summed > 100000 ? 128 : 64;  // rows: with fewer, adding up long gradients costs more than it saves
     if (!net.n_in) size += 128 * net.layers.front().n_out;  // sparse rows: entries whose weights come from far away
     size_t count = std::min({(n + least / 2) / least, n * size / WORTH, (size_t)8});
