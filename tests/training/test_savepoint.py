@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -11,6 +13,7 @@ from layerloop.csr import as_csr
 from layerloop.engine import Rows
 from layerloop.errors import DivergenceError
 from layerloop.network import setup
+from layerloop.training.loop import Run
 from layerloop.training.savepoint import Savepoint, changing, still_finite
 
 FULL = np.zeros((6, 50))
@@ -84,3 +87,11 @@ def test_a_lazy_run_on_sparse_rows_that_explodes_keeps_its_last_finite_numbers()
     with pytest.raises(DivergenceError):
         train(m, DataLoader((S, np.ones(6)), 2), mse, LazyAdam(1e200), epochs=50)
     assert np.isfinite(m.flat).all()
+
+
+def test_the_next_copy_is_expected_to_take_as_long_for_each_slot(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks = itertools.count()
+    monkeypatch.setattr("time.perf_counter", lambda: float(next(ticks)))  # so that the first copy takes 1 s
+    m, data = Chain(Dense(3, 1)), DataLoader((np.eye(3), np.eye(3)[:, :1]), 1)
+    for rule, vectors in ((Descent(0.1), 1), (Adam(0.1), 3), (LazyAdam(0.1), 3)):
+        assert Run.begin(m, data, mse, rule, 1, None, None).save_seconds == vectors
