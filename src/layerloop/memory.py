@@ -50,10 +50,8 @@ def check_memory(need: int, what: str) -> None:
     --------
     >>> check_memory(1000, "a picture")
     """
-    if need > LARGE and need > memory_limit():
-        raise MemoryError(
-            f"{what} would take {need / 1e9:.3g} GB, and this process may have {memory_limit() / 1e9:.3g}"
-        )
+    if need > LARGE and need > (most := memory_limit()):
+        raise MemoryError(f"{what} would take {need / 1e9:.3g} GB, and this process may have {most / 1e9:.3g}")
 
 
 def aligned_zeros(size: int, dtype: DTypeLike) -> NDArray[Any]:

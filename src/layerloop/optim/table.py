@@ -45,11 +45,12 @@ def init(rule: Rule, w: Vector, layout: Layout = ()) -> State:
     """
     check_rule(rule)
     _check_settled(rule)
-    if not isinstance(rule, LazyAdam):  # whose vectors take no memory where no step comes
+    lazy = isinstance(rule, LazyAdam)
+    if not lazy:  # the vectors of a lazy rule take no memory where no step comes
         what = f"the {len(w):,} parameters with the {rule.slots} numbers that the optimizer keeps for each"
         check_memory((1 + rule.slots) * w.nbytes, what)
     slots, rows = tuple(aligned_zeros(len(w), w.dtype) for _ in range(rule.slots)), _rows(rule, w, layout)
-    compact = CompactSlots(slots, rows, zero=True) if isinstance(rule, LazyAdam) else slots
+    compact = CompactSlots(slots, rows, zero=True) if lazy else slots
     return State(rule, 0, compact, _scratch(rule, w), parts=_parts(rule, w, layout), rows=rows)
 
 

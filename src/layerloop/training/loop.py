@@ -258,9 +258,9 @@ class Run:
         room = self.saved[0] if len(self.saved) > 1 else None
         self.saved = [*self.saved[-1:], Savepoint.of(self.m.flat, self.state, self.places, room, fresh=fresh)]
         self.saved_at = time.perf_counter()
-        self.save_seconds = (self.saved_at - begun) * (
-            1 + len(self.state.slots) if fresh else 1
-        )  # the next one copies them
+        self.save_seconds = self.saved_at - begun
+        if fresh:  # the next copy has the slots too
+            self.save_seconds *= 1 + len(self.state.slots)
 
     def check(self) -> None:
         """Raise DivergenceError if a number that training changes is not finite."""
