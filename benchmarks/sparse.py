@@ -63,6 +63,7 @@ def main() -> None:
     seconds: Times = {}
     others, lazy = contestants(sets, given.passes, seconds)
     for i in range(given.runs + 1):  # the first one warms: threads, caches, memory
+        print(f"round {i} of {given.runs}" if i else "warming", file=sys.stderr)
         if i == 1:
             seconds.clear()
         for run in [*others, *turns * [*lazy, *reversed(lazy)]]:

@@ -81,7 +81,8 @@ def measured(work: Work, runs: int, turns: int) -> list[dict[str, Any]]:
         fresh()(1)  # warm: threads, caches and what a library loads at first use
     ways = WAYS if native.available() else {}
     seconds: Times = {name: [] for name in (*ways, *everyone, BUSY)}
-    for _ in range(runs):
+    for i in range(runs):
+        print(f"{work.name}: round {i + 1} of {runs}", file=sys.stderr)
         for _ in range(turns):
             for way in ways:
                 seconds[way].append(products(work, way))
