@@ -23,6 +23,14 @@ constexpr std::chrono::nanoseconds PATIENCE{30000};
 constexpr int PART = 16;
 constexpr std::chrono::nanoseconds MOST_PATIENCE{2000000};  // nor is a core to be kept busy behind phases of seconds
 
+// Then it waits on for LONGER where that is worth it: threads whose cores others slow down now and then end some 100 us
+// apart, and a sleep costs WAKING, more than that on a virtual machine whose idle cores go back to the host. Beside a busy
+// process it is not: who is waited for has then lost its core for longer than LONGER. So each wait that ended well adds to
+// a sum what it has saved, and each that ended in sleep takes away what it has cost. Below 0 nobody waits on until time has
+// made up for it: what fails costs a TRIES-th of it. MOST_WORTH says how soon a busy process is noticed.
+constexpr std::chrono::nanoseconds LONGER{2000000}, WAKING{100000}, MOST_WORTH{4000000};
+constexpr int TRIES = 50;
+
 inline void relax() {
 #if defined(__x86_64__) || defined(__i386__)
     __builtin_ia32_pause();
@@ -133,8 +141,24 @@ void Pool::help(uint32_t thread) {
     }
 }
 
+template <class F> bool Pool::comes(F &&happens) {
+    if (soon(patience_.load(), happens)) return true;
+    if (!watch.load()) return false;
+    // two threads may add at once and one of the figures be lost: they are estimates
+    auto add = [this](std::chrono::nanoseconds worth) { worth_.store(std::min(worth_.load() + worth, MOST_WORTH)); };
+    auto now = Clock::now();
+    if (worth_.load() < std::chrono::nanoseconds(0)) {
+        add(std::min((now - since_.exchange(now)) / TRIES, LONGER));
+        return false;
+    }
+    bool came = soon(LONGER, happens);
+    if (came) add(WAKING);
+    else if (watch.load()) add(-LONGER), since_.store(now);  // otherwise the call was over, which tells nothing
+    return came;
+}
+
 void Pool::wait_for_work() {
-    if (soon(patience_.load(), [this] { return claimable() || stop_.load(std::memory_order_relaxed); })) return;
+    if (comes([this] { return claimable() || stop_.load(std::memory_order_relaxed); })) return;
     std::unique_lock<std::mutex> lock(mutex_);
     sleepers_.fetch_add(1);
     work_.wait(lock, [this] { return claimable() || stop_.load(); });
@@ -142,12 +166,12 @@ void Pool::wait_for_work() {
 }
 
 void Pool::wait_for_end(uint32_t tasks) {
-    if (soon(patience_.load(), [&] { return done_.load() == tasks; })) return;
+    if (comes([&] { return done_.load() == tasks; })) return;
     std::unique_lock<std::mutex> lock(mutex_);
     caller_sleeps_ = true;
     while (!end_.wait_for(lock, Watch::EVERY, [&] { return done_.load() == tasks; })) {
         lock.unlock();  // to ask takes the interpreter's lock
-        if (watch) watch->look();
+        if (Watch *asked = watch.load()) asked->look();
         lock.lock();
     }
     caller_sleeps_ = false;

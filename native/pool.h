@@ -1,8 +1,8 @@
 // Helper threads for one caller at a time. A phase is a number of tasks that threads claim one by one; the caller claims
 // too, so a helper that the system keeps waiting delays nothing but a task it holds. Each thread begins with its own
 // share of the tasks, the same in every phase: what it left in its core's cache is there when the next phase needs it.
-// Idle helpers spin for a while that follows from the last phase, then sleep: a busy machine is not made busier, and a
-// caller without helpers does all the work itself.
+// Idle helpers spin for a while that follows from the last phase and from what waiting has brought so far, then sleep: a
+// busy machine is not made busier, and a caller without helpers does all the work itself.
 #pragma once
 #include "watch.h"
 
@@ -37,8 +37,8 @@ class Pool {
         phase(tasks, [](void *given, uint32_t i) { (*static_cast<std::remove_reference_t<F> *>(given))(i); }, &f);
     }
 
-    // Looked at while the caller waits for helpers; null where nobody can be told to stop. The caller's.
-    Watch *watch = nullptr;
+    // Looked at while the caller waits for helpers. The caller's: null while there is none.
+    std::atomic<Watch *> watch{nullptr};
 
   private:
     using Call = void (*)(void *, uint32_t);
@@ -46,6 +46,7 @@ class Pool {
     void help(uint32_t thread);
     bool claim_one(uint32_t thread);
     bool claimable() const;
+    template <class F> bool comes(F &&happens);  // while the thread waits actively
     void wait_for_work();
     void wait_for_end(uint32_t tasks);
 
@@ -55,6 +56,9 @@ class Pool {
     std::atomic<uint32_t> done_{0}, tasks_{0};
     std::atomic<int> sleepers_{0};
     std::atomic<std::chrono::nanoseconds> patience_{std::chrono::nanoseconds(0)};
+    // what waiting on has saved so far, less what it has cost; below 0, since when time has not been counted towards it
+    std::atomic<std::chrono::nanoseconds> worth_{std::chrono::nanoseconds(0)};
+    std::atomic<std::chrono::steady_clock::time_point> since_{std::chrono::steady_clock::time_point()};
     std::atomic<bool> caller_sleeps_{false}, stop_{false};
     std::atomic<Call> call_{nullptr};
     std::atomic<void *> given_{nullptr};
