@@ -67,6 +67,7 @@ struct Tiles {
     bool b_ends = false;
 };
 constexpr size_t ROOM = 32;
+constexpr size_t COPIED = 48;  // entries of a row, at most, that are copied at a time
 constexpr size_t TILE_ROWS = 12;  // that are computed at a time, or a part of them
 
 // Null where the instruction set has too few registers for tiles.
@@ -87,10 +88,10 @@ struct TileTables {
 // near; where those of a meet one of b, more depth writes c less often.
 inline size_t tile_depth(size_t rows, size_t width) { return rows > width ? 256 : 1024; }
 
-// Entries of the copies that a product by tiles makes: of its shorter factor, and of a panel of the other.
+// Entries of the copies that a product by tiles makes: of its shorter factor, and of some panels of the other.
 inline size_t tile_room(size_t rows, size_t width, size_t k) {
     size_t shorter = rows > width ? width : rows, most = tile_depth(rows, width);
-    return (shorter + 2 * ROOM) * (k < most ? k : most);
+    return (shorter + ROOM + COPIED) * (k < most ? k : most);
 }
 
 // The entries of a row that are not zero.

@@ -71,15 +71,26 @@ inline void tile(T *c, size_t ldc, bool adds, const T *a, const T *b, const Slic
         }
 }
 
-// The same for any width up to C vectors: what does not fill them goes by way of the stack.
 template <class T, int R, int C, bool ask_a, bool ask_b>
-void columns(T *c, const T *a, const T *b, const Slice<T> &s, size_t width) {
+__attribute__((noinline)) void whole_columns(T *c, const T *a, const T *b, const Slice<T> &s) {
+    tile<T, R, C, ask_a, ask_b>(c, s.ldc, s.adds, a, b, s);
+}
+
+// What does not fill C vectors goes by way of the stack, in a function of its own: that place would be made in every call.
+template <class T, int R, int C, bool ask_a, bool ask_b>
+__attribute__((noinline)) void last_columns(T *c, const T *a, const T *b, const Slice<T> &s, size_t width) {
     constexpr size_t W = C * lanes<T>;
-    if (width == W) return tile<T, R, C, ask_a, ask_b>(c, s.ldc, s.adds, a, b, s);
     alignas(64) T whole[R * W];
     tile<T, R, C, ask_a, ask_b>(whole, W, false, a, b, s);
     for (size_t r = 0; r < R; ++r)
         for (size_t j = 0; j < width; ++j) c[r * s.ldc + j] = s.adds ? c[r * s.ldc + j] + whole[r * W + j] : whole[r * W + j];
+}
+
+// The same for any width up to C vectors.
+template <class T, int R, int C, bool ask_a, bool ask_b>
+inline void columns(T *c, const T *a, const T *b, const Slice<T> &s, size_t width) {
+    if (width == C * lanes<T>) whole_columns<T, R, C, ask_a, ask_b>(c, a, b, s);
+    else last_columns<T, R, C, ask_a, ask_b>(c, a, b, s, width);
 }
 
 template <class T, int R, bool ask_a = false, bool ask_b = false>
@@ -119,10 +130,16 @@ template <class T, size_t N, size_t G> void copy_panels(T *out, size_t panel, co
     }
 }
 
-// The panels of `width` entries side by side; what does not fill the last one is zero. Of narrow panels several at a time,
-// since together they take whole cache lines.
+// Panels of N entries a row that together take whole cache lines.
+template <class T, size_t N> constexpr size_t group() {
+    size_t panels = 1;
+    while (panels * N * sizeof(T) % 64) ++panels;
+    return panels;
+}
+
+// The panels of `width` entries side by side, a group at a time; what does not fill the last one is zero.
 template <class T, size_t N> void copy_width(T *out, size_t panel, const T *from, size_t along, size_t depth, size_t width) {
-    constexpr size_t G = N * sizeof(T) < 64 ? 4 : 1;
+    constexpr size_t G = group<T, N>();
     for (; width >= G * N; width -= G * N, out += G * panel, from += G * N) copy_panels<T, N, G>(out, panel, from, along, depth);
     for (; width >= N; width -= N, out += panel, from += N) copy_panels<T, N, 1>(out, panel, from, along, depth);
     if (!width) return;
@@ -133,8 +150,8 @@ template <class T, size_t N> void copy_width(T *out, size_t panel, const T *from
 // Whether a factor lies in steps so long that it is to be copied, if its panels are used often enough.
 template <class T> bool is_far_apart(const Panels<T> &p) { return p.across == 1 && p.along * sizeof(T) >= 512; }
 
-// A factor of so many rows or columns, which goes through `room` where it is to be copied: a panel at a time, or all of it
-// at once.
+// A factor of so many rows or columns, which goes through `room` where it is to be copied: a group of panels when the first
+// of them is asked for, or all of it at once.
 template <class T, size_t N> struct Factor {
     Panels<T> panels;
     T *room;
@@ -149,8 +166,13 @@ template <class T, size_t N> struct Factor {
     }
     const T *panel(size_t i) {
         if (!copies) return panels.first + i * panels.panel;
-        copy_width<T, N>(room, 0, panels.first + i * panels.panel, panels.along, depth, width - i * N < N ? width - i * N : N);
-        return room;
+        constexpr size_t G = group<T, N>();
+        static_assert(G * N <= COPIED);
+        if (i % G == 0) {
+            size_t rest = width - i * N;
+            copy_width<T, N>(room, N * depth, panels.first + i * panels.panel, panels.along, depth, rest < G * N ? rest : G * N);
+        }
+        return room + i % G * N * depth;
     }
     Panels<T> shape() const { return copies ? Panels<T>{room, 0, N, 1} : panels; }
 };
@@ -160,12 +182,12 @@ template <class T, size_t N> struct Factor {
 // The longer factor is gone through once. A copy pays where its panels are used some times.
 template <class T> void multiply_slice(T *c, Panels<T> a, Panels<T> b, const Tiles &s, size_t depth, bool adds, T *room) {
     constexpr size_t W = WIDTH<T>;
-    T *panel = room;
-    room += ROOM * depth;
+    T *panels = room;
+    room += COPIED * depth;
     size_t down = (s.rows + ROWS - 1) / ROWS, across = (s.width + W - 1) / W;
     bool by_rows = s.rows > s.width;
-    Factor<T, ROWS> A{a, by_rows ? panel : room, s.rows, depth, across >= 3 && is_far_apart(a)};
-    Factor<T, W> B{b, by_rows ? room : panel, s.width, depth, s.b_ends || (down >= 4 && is_far_apart(b))};
+    Factor<T, ROWS> A{a, by_rows ? panels : room, s.rows, depth, across >= 3 && is_far_apart(a)};
+    Factor<T, W> B{b, by_rows ? room : panels, s.width, depth, s.b_ends || (down >= 4 && is_far_apart(b))};
     if (by_rows) B.copy_all();
     else A.copy_all();
     Slice<T> now{c, A.shape(), B.shape(), s.rows, s.width, depth, s.ldc, adds};
