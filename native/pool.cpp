@@ -26,10 +26,11 @@ constexpr std::chrono::nanoseconds MOST_PATIENCE{2000000};  // nor is a core to 
 // Then it waits on for LONGER where that is worth it: threads whose cores others slow down now and then end some 100 us
 // apart, and a sleep costs WAKING, more than that on a virtual machine whose idle cores go back to the host. Beside a busy
 // process it is not: who is waited for has then lost its core for longer than LONGER. So each wait that ended well adds to
-// a sum what it has saved, and each that ended in sleep takes away what it has cost. Below 0 nobody waits on until time has
-// made up for it: what fails costs a TRIES-th of it. MOST_WORTH says how soon a busy process is noticed.
+// a sum what it has saved, and each that ended in sleep takes away what it has cost. While the sum is below 0 nobody waits
+// on, and it grows by a PART_FOR_TRIES-th of the time, which is what waits that fail cost at most. MOST_WORTH says how soon
+// a busy process is noticed.
 constexpr std::chrono::nanoseconds LONGER{2000000}, WAKING{100000}, MOST_WORTH{4000000};
-constexpr int TRIES = 50;
+constexpr int PART_FOR_TRIES = 50;
 
 inline void relax() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -148,7 +149,7 @@ template <class F> bool Pool::comes(F &&happens) {
     auto add = [this](std::chrono::nanoseconds worth) { worth_.store(std::min(worth_.load() + worth, MOST_WORTH)); };
     auto now = Clock::now();
     if (worth_.load() < std::chrono::nanoseconds(0)) {
-        add(std::min((now - since_.exchange(now)) / TRIES, LONGER));
+        add(std::min((now - since_.exchange(now)) / PART_FOR_TRIES, LONGER));
         return false;
     }
     bool came = soon(LONGER, happens);
